@@ -1,0 +1,24 @@
+//! Executions per second of a tiny program: what starting and ending a run costs.
+
+use shuttle::scheduler::RandomScheduler;
+use volt::sim::Strategy;
+use volt_bench_harness::Row;
+
+use crate::models::{check_with_shuttle, check_with_volt, on_shuttle, on_volt};
+
+const EXECUTIONS: u32 = 10_000;
+
+/// All rows of this file.
+pub(crate) fn rows() -> Vec<Row> {
+    let tiny_model = Row::new("sim_tiny_model", u64::from(EXECUTIONS))
+        .timed("volt", || {
+            for seed in 0..u64::from(EXECUTIONS) {
+                check_with_volt(seed, Strategy::Random, on_volt::tiny);
+            }
+        })
+        .timed("shuttle", || {
+            let scheduler = RandomScheduler::new_from_seed(1, EXECUTIONS as usize);
+            check_with_shuttle(scheduler, on_shuttle::tiny);
+        });
+    vec![tiny_model]
+}

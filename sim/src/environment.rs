@@ -1,0 +1,151 @@
+//! The environment variables that every simulated test reads. One that cannot be read is an
+//! error that names it, never a silent default.
+
+use std::env;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::decide::Strategy;
+
+/// What the environment asks of a simulated test.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// `VOLT_SEED`: this seed only.
+    pub(crate) seed: Option<u64>,
+    /// `VOLT_SEEDS`: these instead of the test's own.
+    pub(crate) seeds: Option<Range<u64>>,
+    /// `VOLT_STRATEGY`.
+    pub(crate) strategy: Option<Strategy>,
+    /// `VOLT_TAPE`: replay this recording.
+    pub(crate) tape: Option<PathBuf>,
+    /// `VOLT_CHECK_DETERMINISM`: run each seed twice and compare.
+    pub(crate) check_determinism: bool,
+}
+
+/// A variable that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct EnvironmentError {
+    variable: &'static str,
+    value: String,
+    expected: String,
+}
+
+impl fmt::Display for EnvironmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EnvironmentError { variable, value, expected } = self;
+        write!(f, "the environment variable {variable} is {value:?}; expected {expected}")
+    }
+}
+
+impl Environment {
+    pub(crate) fn read() -> Result<Environment, EnvironmentError> {
+        Environment::from_variables(|name| {
+            env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })
+    }
+
+    fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Environment, EnvironmentError> {
+        let mut environment = Environment::default();
+        if let Some(value) = variable("VOLT_SEED") {
+            let error = || wrong("VOLT_SEED", &value, "a number such as 42 or 0x2a");
+            environment.seed = Some(parse_number(&value).ok_or_else(error)?);
+        }
+        if let Some(value) = variable("VOLT_SEEDS") {
+            let expected = "a count such as 10000, a range such as 100..200, or random:10000";
+            let error = || wrong("VOLT_SEEDS", &value, expected);
+            environment.seeds = Some(parse_seeds(&value).ok_or_else(error)?);
+        }
+        if let Some(value) = variable("VOLT_STRATEGY") {
+            let parsed = value.parse::<Strategy>();
+            let parsed =
+                parsed.map_err(|error| wrong("VOLT_STRATEGY", &value, &error.to_string()))?;
+            environment.strategy = Some(parsed);
+        }
+        if let Some(value) = variable("VOLT_TAPE") {
+            if value.is_empty() {
+                return Err(wrong("VOLT_TAPE", &value, "the path of a tape"));
+            }
+            environment.tape = Some(PathBuf::from(value));
+        }
+        if let Some(value) = variable("VOLT_CHECK_DETERMINISM") {
+            environment.check_determinism = match value.as_str() {
+                "1" => true,
+                "0" | "" => false,
+                _ => return Err(wrong("VOLT_CHECK_DETERMINISM", &value, "1 or 0")),
+            };
+        }
+        Ok(environment)
+    }
+}
+
+fn wrong(variable: &'static str, value: &str, expected: &str) -> EnvironmentError {
+    EnvironmentError { variable, value: value.to_owned(), expected: expected.to_owned() }
+}
+
+fn parse_number(text: &str) -> Option<u64> {
+    let digits = text.replace('_', "");
+    match digits.strip_prefix("0x") {
+        Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
+fn parse_seeds(text: &str) -> Option<Range<u64>> {
+    if let Some(count) = text.strip_prefix("random:") {
+        let count = parse_number(count).filter(|count| *count > 0)?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Any base will do: it is printed, and the failing seed with it.
+        let base = (since.as_nanos() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8;
+        println!("VOLT_SEEDS=random: seeds {base:#x}..{:#x}", base + count);
+        return Some(base..base + count);
+    }
+    let range = match text.split_once("..") {
+        Some((start, end)) => parse_number(start)?..parse_number(end)?,
+        None => 0..parse_number(text)?,
+    };
+    (range.start < range.end).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &'static str, value: &'static str) -> Result<Environment, EnvironmentError> {
+        Environment::from_variables(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn good_values_are_read() {
+        let seed = |value| read("VOLT_SEED", value).map(|environment| environment.seed);
+        assert_eq!(seed("42"), Ok(Some(42)));
+        assert_eq!(seed("0x2a"), Ok(Some(42)));
+        let seeds = |value| read("VOLT_SEEDS", value).map(|environment| environment.seeds);
+        assert_eq!(seeds("10000"), Ok(Some(0..10_000)));
+        assert_eq!(seeds("100..200"), Ok(Some(100..200)));
+        let random = seeds("random:50").expect("a range").expect("seeds");
+        assert_eq!(random.end - random.start, 50);
+        let strategy = read("VOLT_STRATEGY", "pct:3").map(|environment| environment.strategy);
+        assert_eq!(strategy, Ok(Some(Strategy::Pct { depth: 3 })));
+        assert!(read("VOLT_CHECK_DETERMINISM", "1").is_ok_and(|it| it.check_determinism));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        for (name, value) in [
+            ("VOLT_SEED", "seven"),
+            ("VOLT_SEEDS", "0"),
+            ("VOLT_SEEDS", "9..3"),
+            ("VOLT_SEEDS", "random:0"),
+            ("VOLT_STRATEGY", "quick"),
+            ("VOLT_TAPE", ""),
+            ("VOLT_CHECK_DETERMINISM", "yes"),
+        ] {
+            let error = read(name, value).expect_err("refused").to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! How a run ended: the report of a success, the failure with the line that replays it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::kernel::Counters;
+
+/// What kind of failure ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A thread panicked and nobody looked at its result.
+    Panic,
+    /// Every thread waits and nothing is left to wake one.
+    Deadlock,
+    /// Threads run on without progress.
+    Livelock,
+    /// Something that must always hold of the runtime did not.
+    Law,
+    /// The step or time limit was reached.
+    Limit,
+    /// The run cannot be replayed: it depends on something outside the simulation.
+    Nondeterminism,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailureKind::Panic => "panic",
+            FailureKind::Deadlock => "deadlock",
+            FailureKind::Livelock => "livelock",
+            FailureKind::Law => "broken law",
+            FailureKind::Limit => "limit reached",
+            FailureKind::Nondeterminism => "not deterministic",
+        })
+    }
+}
+
+/// What a run that succeeded did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(crate) seed: u64,
+    pub(crate) strategy: String,
+    pub(crate) hash: u64,
+    pub(crate) steps: u64,
+    pub(crate) virtual_time: Duration,
+    pub(crate) counters: Counters,
+}
+
+impl Report {
+    /// The seed that replays the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// What the run drew from its strategy: `random`, or `pct` with its change points.
+    pub fn strategy(&self) -> &str {
+        &self.strategy
+    }
+
+    /// The hash of every executed operation, answer and payload: equal for equal runs.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Scheduling points passed.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Virtual time at the end.
+    pub fn virtual_time(&self) -> Duration {
+        self.virtual_time
+    }
+
+    /// Exact counts of what the run did.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// A run that failed. Its `Display` is the whole report, the line to paste last.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+    pub(crate) threads: Vec<String>,
+    pub(crate) details: Vec<String>,
+    pub(crate) report: Report,
+    pub(crate) tape: Vec<u8>,
+    pub(crate) tape_path: Option<PathBuf>,
+    pub(crate) replay: String,
+}
+
+impl Failure {
+    /// The seed that replays the failure.
+    pub fn seed(&self) -> u64 {
+        self.report.seed
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// What happened, without the rest of the report.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The recorded decisions, in the form that `VOLT_TAPE` and [`Strategy::Tape`] read from a
+    /// file.
+    ///
+    /// [`Strategy::Tape`]: crate::Strategy::Tape
+    pub fn tape(&self) -> &[u8] {
+        &self.tape
+    }
+
+    /// The file that holds the tape, if it could be written.
+    pub fn tape_path(&self) -> Option<&Path> {
+        self.tape_path.as_deref()
+    }
+
+    /// What the run had done until it failed.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The line that replays the failure.
+    pub fn replay_line(&self) -> &str {
+        &self.replay
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { seed, strategy, hash, steps, virtual_time, counters } = &self.report;
+        writeln!(f, "seed {seed:#x}: {}", self.kind)?;
+        writeln!(f, "  {}", self.message)?;
+        if !self.threads.is_empty() {
+            writeln!(f, "threads alive:")?;
+            for thread in &self.threads {
+                writeln!(f, "  {thread}")?;
+            }
+        }
+        for detail in &self.details {
+            writeln!(f, "{detail}")?;
+        }
+        writeln!(
+            f,
+            "run: {strategy}; {steps} steps, {} switches, {virtual_time:?} of virtual time, hash \
+             {hash:#018x}",
+            counters.switches
+        )?;
+        if let Some(path) = &self.tape_path {
+            writeln!(f, "tape: VOLT_TAPE={} replays its decisions", path.display())?;
+        }
+        write!(f, "replay: {}", self.replay)
+    }
+}
+
+impl std::error::Error for Failure {}

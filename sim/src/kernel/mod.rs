@@ -1,0 +1,670 @@
+//! The kernel of the simulated machine: threads, their scheduling points, blocking, the clock.
+//!
+//! ```text
+//!   simulated thread                          kernel
+//!   ────────────────                          ──────
+//!   posts its next operation  ──────────────► chooses who runs (decide), records, switches
+//!   is chosen, does the operation             (another thread may have run meanwhile)
+//!   reports the answer        ──────────────► folds the event into the run's hash
+//! ```
+//!
+//! Rules that hold everywhere below:
+//! 1. The kernel holds no value of the user and calls no user code.
+//! 2. No borrow of the [`State`] lives across a switch: [`World::with`] lends it to a closure that
+//!    cannot switch, and threads suspend in one function, [`World::switch`].
+//! 3. A world stays on the OS thread that made it.
+
+pub(crate) mod clock;
+pub(crate) mod event;
+pub(crate) mod external;
+mod hash;
+pub(crate) mod identity;
+pub(crate) mod locals;
+pub(crate) mod native_tls;
+pub(crate) mod race;
+pub(crate) mod run;
+mod stacks;
+pub(crate) mod thread_table;
+pub(crate) mod watchdog;
+
+use std::cell::{Cell, UnsafeCell};
+use std::panic::Location;
+use std::ptr;
+use std::sync::Arc;
+
+use crate::decide::{Decider, Kind};
+use crate::failure::FailureKind;
+use clock::Clock;
+use event::{Event, Operation, OperationKind};
+use external::Inbox;
+use hash::RunHash;
+use race::Races;
+use thread_table::{PanicRecord, Resumed, Status, ThreadTable, WaitFor};
+
+pub(crate) use event::ObjectId;
+
+/// Steps between two looks at the things that need no look at each step.
+const LOOK_AFTER: u64 = 4_096;
+/// The clock jumps ahead of runnable threads once in this many steps, at most.
+const JUMP_WITHIN: u64 = 2_048;
+/// One futex wait in this many returns without a wake-up.
+const SPURIOUS_ONE_IN: u64 = 32;
+
+thread_local! {
+    /// The world whose simulated thread runs here; null on an ordinary thread. Simulated threads
+    /// with thread-locals of their own each have it set.
+    static WORLD: Cell<*const World> = const { Cell::new(ptr::null()) };
+}
+
+/// The world of the running simulated thread; `None` on an ordinary thread.
+#[inline(always)]
+pub(crate) fn current() -> Option<&'static World> {
+    let world = WORLD.get();
+    // SAFETY: the pointer is set only while `run` keeps the world alive and unmoved on this OS
+    // thread, and is cleared before the world goes. The reference is used on simulated threads
+    // alone, which stop for good before that.
+    unsafe { world.as_ref() }
+}
+
+/// Runs `f` as an ordinary thread would: what it calls goes to the real system.
+pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
+    let world = WORLD.replace(ptr::null());
+    let result = f();
+    WORLD.set(world);
+    result
+}
+
+/// Exact counts of what a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Decisions taken, of every kind.
+    pub decisions: u64,
+    /// Choices between two or more runnable threads.
+    pub thread_choices: u64,
+    /// Switches from one simulated thread to another.
+    pub switches: u64,
+    /// Futex waits that blocked.
+    pub futex_waits: u64,
+    /// Threads that futex wake-ups reached.
+    pub futex_wakes: u64,
+    /// Simulated threads started.
+    pub threads: u64,
+    /// Threads that the end of the run found unfinished: their stacks are reused, what they
+    /// owned is leaked.
+    pub abandoned: u64,
+}
+
+/// Why a run ended before its program did.
+pub(crate) struct Stop {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+    pub(crate) threads: Vec<String>,
+}
+
+/// What two runs of a seed are compared by.
+pub(crate) enum EventLog {
+    Off,
+    /// The first run writes its events down.
+    Record(Vec<Event>),
+    /// The second compares as it goes.
+    Compare {
+        first: Vec<Event>,
+        next: usize,
+    },
+}
+
+/// Limits of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) steps: u64,
+    pub(crate) nanoseconds: u64,
+}
+
+struct State {
+    threads: ThreadTable,
+    current: u32,
+    decider: Decider,
+    hash: RunHash,
+    log: EventLog,
+    clock: Clock,
+    steps: u64,
+    look_at: u64,
+    look_after: u64,
+    jump_at: u64,
+    jump_armed: bool,
+    limits: Limits,
+    next_object: ObjectId,
+    races: Races,
+    counters: Counters,
+    used_entropy: bool,
+    wants_races: bool,
+    stop: Option<Stop>,
+    ended: bool,
+}
+
+/// One simulated machine, for one run.
+pub(crate) struct World {
+    /// Tells this world's objects from those of every other world of the process.
+    number: u32,
+    /// Whether this is a whole machine, whose threads have thread-local blocks of their own and
+    /// whose run ends with its first thread; else plain threads, which all run to their end.
+    whole_machine: bool,
+    /// Whether vector clocks are kept.
+    find_races: bool,
+    state: UnsafeCell<State>,
+    #[cfg(debug_assertions)]
+    lent: Cell<bool>,
+    inbox: Arc<Inbox>,
+    watch: Arc<watchdog::Watch>,
+}
+
+impl World {
+    /// Lends the state to `f`, which must not switch threads or call code of the user.
+    #[inline(always)]
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        #[cfg(debug_assertions)]
+        assert!(!self.lent.replace(true), "the state of a world is lent twice");
+        // SAFETY: a world stays on one OS thread (rule 3), and `f` can neither switch to another
+        // simulated thread nor reach this world again (rules 1 and 2; checked in debug builds),
+        // so the reference is the only one.
+        let result = f(unsafe { &mut *self.state.get() });
+        #[cfg(debug_assertions)]
+        self.lent.set(false);
+        result
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn is_whole_machine(&self) -> bool {
+        self.whole_machine
+    }
+
+    #[inline]
+    pub(crate) fn finds_races(&self) -> bool {
+        self.find_races
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// The number of the running thread.
+    pub(crate) fn current_thread(&self) -> u32 {
+        self.with(|state| state.current)
+    }
+
+    pub(crate) fn thread_name(&self, thread: u32) -> Option<Arc<str>> {
+        self.with(|state| state.threads.get(thread).name.clone())
+    }
+
+    /// Nanoseconds of virtual time since the run began.
+    pub(crate) fn now(&self) -> u64 {
+        self.with(|state| state.clock.now())
+    }
+
+    /// What the running thread keeps for itself; `None` before its body has begun.
+    pub(crate) fn running_locals(&self) -> Option<&locals::Locals> {
+        let locals = self.with(|state| {
+            let current = state.current;
+            state.threads.get(current).locals
+        });
+        // SAFETY: set by the thread's body to a value in its frame, which lives until the thread
+        // ends; only the running thread asks.
+        unsafe { locals.as_ref() }
+    }
+
+    /// A number for an object that this run touches for the first time.
+    pub(crate) fn new_object(&self) -> ObjectId {
+        self.with(|state| {
+            state.next_object += 1;
+            state.next_object
+        })
+    }
+
+    /// A scheduling point: the running thread is about to do `operation`, and any runnable thread
+    /// may go first. Returns when this thread is chosen.
+    #[inline]
+    pub(crate) fn point(&self, operation: Operation) {
+        self.point_or_yield(operation, false);
+    }
+
+    /// A scheduling point at which the thread asks that others go first.
+    pub(crate) fn yield_point(&self, operation: Operation) {
+        self.point_or_yield(operation, true);
+    }
+
+    #[inline(always)]
+    fn point_or_yield(&self, operation: Operation, yielding: bool) {
+        let (switch, look) = self.with(|state| {
+            let me = state.current;
+            state.threads.get(me).operation = operation;
+            state.steps += 1;
+            let due = state.clock.step();
+            if due || state.steps >= state.look_at {
+                return (false, true);
+            }
+            (state.choose_next(yielding), false)
+        });
+        if look {
+            self.look_around(yielding);
+        } else if switch {
+            self.switch();
+        }
+    }
+
+    /// The rarer part of a scheduling point: limits, alarms, a jump of the clock, wake-ups from
+    /// outside.
+    #[cold]
+    fn look_around(&self, yielding: bool) {
+        self.watch.progress();
+        self.take_external_wakes();
+        let switch = self.with(|state| {
+            state.maybe_jump();
+            state.ring_alarms();
+            state.look_at =
+                state.limits.steps.min(state.jump_at).min(state.steps + state.look_after);
+            match state.over_limit() {
+                Some(stop) => Err(stop),
+                None => Ok(state.choose_next(yielding)),
+            }
+        });
+        match switch {
+            Ok(true) => self.switch(),
+            Ok(false) => {}
+            Err((kind, message)) => self.fail(kind, message),
+        }
+    }
+
+    /// The operation is done: its answer, time and thread go into the run's hash.
+    #[inline]
+    pub(crate) fn complete(&self, operation: Operation, answer: u64) {
+        let differs = self.with(|state| {
+            let thread = state.current;
+            let event = Event { operation, thread, answer, now: state.clock.now() };
+            state.hash.fold(&event);
+            match &mut state.log {
+                EventLog::Off => None,
+                log => log.note(event),
+            }
+        });
+        if let Some(message) = differs {
+            self.fail(FailureKind::Nondeterminism, message);
+        }
+    }
+
+    /// Folds bytes that a program reads or writes into the run's hash.
+    pub(crate) fn payload(&self, bytes: &[u8]) {
+        self.with(|state| state.hash.fold_bytes(bytes));
+    }
+
+    /// Blocks the running thread until `wait_for` happens or, with an alarm, its time comes.
+    pub(crate) fn block(&self, wait_for: WaitFor, deadline: Option<u64>) -> Resumed {
+        self.with(|state| {
+            let me = state.current;
+            let wait = state.threads.block(me, wait_for);
+            state.decider.runnable_changed();
+            if let Some(at) = deadline {
+                state.clock.set_alarm(at, me, wait);
+            }
+        });
+        if self.choose_another() {
+            self.switch();
+        }
+        self.with(|state| {
+            let me = state.current;
+            state.threads.get(me).resumed
+        })
+    }
+
+    /// Wakes up to `count` threads that wait for `wait_for`; which of several is a decision.
+    pub(crate) fn wake(&self, wait_for: WaitFor, count: u32) -> u32 {
+        self.with(|state| state.wake(wait_for, count))
+    }
+
+    /// Wakes one thread if it still is in that wait.
+    pub(crate) fn wake_thread(&self, thread: u32, wait_for: WaitFor) -> bool {
+        self.with(|state| {
+            let waits = state.threads.get(thread).status == Status::Blocked(wait_for);
+            if waits {
+                state.threads.wake(thread, Resumed::Woken);
+                state.decider.runnable_changed();
+            }
+            waits
+        })
+    }
+
+    /// Whether this thread has ended.
+    pub(crate) fn is_finished(&self, thread: u32) -> bool {
+        self.with(|state| state.threads.get(thread).status == Status::Finished)
+    }
+
+    /// Takes the running thread's park token, if there is one.
+    pub(crate) fn take_park_token(&self) -> bool {
+        self.with(|state| {
+            let me = state.current;
+            std::mem::take(&mut state.threads.get(me).park_token)
+        })
+    }
+
+    pub(crate) fn leave_park_token(&self, thread: u32) {
+        self.with(|state| state.threads.get(thread).park_token = true);
+    }
+
+    /// A decision among `0..n`.
+    pub(crate) fn choose(&self, kind: Kind, n: u64) -> u64 {
+        self.with(|state| state.decider.choose(kind, n))
+    }
+
+    /// Eight bytes of entropy, folded into the hash.
+    pub(crate) fn entropy(&self, place: &'static Location<'static>) -> u64 {
+        let word = self.with(|state| {
+            state.used_entropy = true;
+            state.decider.entropy()
+        });
+        self.complete(Operation::new(OperationKind::Entropy, 0, place), word);
+        word
+    }
+
+    /// Whether this futex wait returns without a wake-up.
+    pub(crate) fn wakes_spuriously(&self) -> bool {
+        self.choose(Kind::SpuriousWake, SPURIOUS_ONE_IN) == SPURIOUS_ONE_IN - 1
+    }
+
+    /// Counts a futex wait that blocks, and what a wake-up reached.
+    pub(crate) fn count(&self, waits: u64, wakes: u64) {
+        self.with(|state| {
+            state.counters.futex_waits += waits;
+            state.counters.futex_wakes += wakes;
+        });
+    }
+
+    /// Vector clocks of this run.
+    pub(crate) fn races<R>(&self, f: impl FnOnce(&mut Races, u32) -> R) -> R {
+        self.with(|state| f(&mut state.races, state.current))
+    }
+
+    /// Notes a panic of the running thread.
+    pub(crate) fn note_panic(&self, record: PanicRecord) {
+        self.with(|state| {
+            let me = state.current;
+            state.threads.get(me).panic.get_or_insert(record);
+        });
+    }
+
+    /// Somebody has seen how this thread ended.
+    pub(crate) fn panic_observed(&self, thread: u32) {
+        self.with(|state| state.threads.get(thread).panic = None);
+    }
+
+    /// Ends the run with a failure. The calling thread never runs again.
+    #[cold]
+    pub(crate) fn fail(&self, kind: FailureKind, message: String) -> ! {
+        self.with(|state| {
+            if state.stop.is_none() {
+                let threads = state.threads.describe();
+                state.stop = Some(Stop { kind, message, threads });
+            }
+            state.ended = true;
+        });
+        self.stop_here()
+    }
+
+    /// A cell was touched in a run without vector clocks: the run ends, to be repeated with them.
+    #[cold]
+    pub(crate) fn repeat_with_races(&self) -> ! {
+        self.with(|state| {
+            state.wants_races = true;
+            state.ended = true;
+        });
+        self.stop_here()
+    }
+
+    fn stop_here(&self) -> ! {
+        loop {
+            // The root loop sees that the run has ended and resumes nobody.
+            self.suspend();
+        }
+    }
+
+    /// The running thread cannot go on (blocked, or finished): chooses who runs next, waiting for
+    /// time or for the outside where nobody can. True when that is another thread.
+    fn choose_another(&self) -> bool {
+        loop {
+            let next = self.with(|state| {
+                if let Some((kind, message)) = state.over_limit() {
+                    return Next::Fail(kind, message);
+                }
+                if !state.threads.runnable().is_empty() {
+                    return Next::Chosen(state.choose_next(false));
+                }
+                if state.clock.jump() {
+                    state.ring_alarms();
+                    return Next::Again;
+                }
+                Next::Stuck
+            });
+            match next {
+                Next::Chosen(other) => return other,
+                Next::Again => {}
+                Next::Fail(kind, message) => self.fail(kind, message),
+                Next::Stuck => {
+                    if !self.wait_for_outside() {
+                        self.fail_stuck();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The running thread ends. Its coroutine returns right after, and the root loop resumes
+    /// whoever was chosen here.
+    fn finish_thread(&self, panicked: bool, ends_run: bool) {
+        let last = self.with(|state| {
+            let me = state.current;
+            if !panicked {
+                state.threads.get(me).panic = None;
+            }
+            state.threads.finish(me);
+            state.decider.runnable_changed();
+            state.wake(WaitFor::Exit(me), u32::MAX);
+            state.ended |= ends_run || state.threads.unfinished() == 0;
+            state.ended
+        });
+        if !last {
+            self.choose_another();
+        }
+    }
+
+    /// Nothing runs, no alarm is set: waits for real where a real thread may hold what a
+    /// simulated one waits for. False when nothing came.
+    fn wait_for_outside(&self) -> bool {
+        let waits_outside = self.with(|state| {
+            let outside = |status| matches!(status, Status::Blocked(WaitFor::Address(_)));
+            state.threads.all().iter().any(|thread| outside(thread.status))
+        });
+        if !waits_outside {
+            return false;
+        }
+        let came = outside(|| self.inbox.wait(external::GRACE));
+        self.take_external_wakes();
+        came
+    }
+
+    fn fail_stuck(&self) -> ! {
+        let panic = self.with(|state| state.first_panic());
+        match panic {
+            // The cause comes first: whoever waited for the thread that panicked waits for ever.
+            Some(message) => self.fail(FailureKind::Panic, message),
+            None => self.fail(
+                FailureKind::Deadlock,
+                "every thread waits, no alarm is set, and nobody is left to wake them".to_owned(),
+            ),
+        }
+    }
+
+    fn take_external_wakes(&self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        for wake in outside(|| self.inbox.take()) {
+            self.wake(wake.wait_for, wake.count);
+        }
+    }
+
+    /// Gives the processor to the thread that was chosen.
+    #[inline]
+    fn switch(&self) {
+        self.with(|state| state.counters.switches += 1);
+        self.suspend();
+    }
+
+    /// The one place where a simulated thread stops.
+    #[inline]
+    fn suspend(&self) {
+        #[cfg(debug_assertions)]
+        assert!(!self.lent.get(), "a thread stops while the state is lent");
+        let yielder = running_yielder();
+        // SAFETY: the yielder lives in the frame of the running thread's body, below us on this
+        // very stack, so it is valid as long as we run.
+        unsafe { (*yielder).suspend(()) };
+        set_running_yielder(yielder);
+    }
+}
+
+thread_local! {
+    /// The yielder of the simulated thread that runs; set by the thread itself.
+    static YIELDER: Cell<*const thread_table::ThreadYielder> = const { Cell::new(ptr::null()) };
+}
+
+#[inline(always)]
+fn running_yielder() -> *const thread_table::ThreadYielder {
+    YIELDER.get()
+}
+
+#[inline(always)]
+pub(crate) fn set_running_yielder(yielder: *const thread_table::ThreadYielder) {
+    YIELDER.set(yielder);
+}
+
+enum Next {
+    Chosen(bool),
+    Again,
+    Stuck,
+    Fail(FailureKind, String),
+}
+
+impl State {
+    /// Chooses the thread that runs next and makes it current; true when that is another one.
+    #[inline]
+    fn choose_next(&mut self, yielding: bool) -> bool {
+        let me = self.current;
+        let next = self.decider.choose_thread(self.threads.runnable(), me, yielding);
+        self.current = next;
+        next != me
+    }
+
+    fn wake(&mut self, wait_for: WaitFor, count: u32) -> u32 {
+        let mut waiting: Vec<u32> = self.threads.waiting_for(wait_for).collect();
+        let mut woken = 0;
+        while woken < count && !waiting.is_empty() {
+            let all = (count - woken) as usize >= waiting.len();
+            let index = if all {
+                0
+            } else {
+                self.decider.choose(Kind::Waiter, waiting.len() as u64) as usize
+            };
+            self.threads.wake(waiting.remove(index), Resumed::Woken);
+            woken += 1;
+        }
+        if woken > 0 {
+            self.decider.runnable_changed();
+        }
+        woken
+    }
+
+    /// Time may jump to the next alarm although threads could run, at a step drawn in advance: a
+    /// time-out can so fire while others compute.
+    fn maybe_jump(&mut self) {
+        if self.steps < self.jump_at {
+            return;
+        }
+        if !self.clock.has_alarms() {
+            self.jump_armed = false;
+            self.jump_at = self.steps + JUMP_WITHIN;
+            return;
+        }
+        if std::mem::replace(&mut self.jump_armed, true) {
+            self.clock.jump();
+        }
+        self.jump_at = self.steps + 1 + self.decider.choose(Kind::ClockJump, JUMP_WITHIN);
+    }
+
+    fn ring_alarms(&mut self) {
+        while let Some(alarm) = self.clock.due() {
+            if self.threads.alarm(alarm.thread, alarm.wait) {
+                self.decider.runnable_changed();
+            }
+        }
+    }
+
+    fn over_limit(&mut self) -> Option<(FailureKind, String)> {
+        if let Some(mismatch) = self.decider.mismatch() {
+            return Some((FailureKind::Nondeterminism, mismatch));
+        }
+        if self.steps >= self.limits.steps {
+            let limit = self.limits.steps;
+            let message = format!("the run took {limit} steps, its limit, and has not ended");
+            return Some((FailureKind::Limit, message));
+        }
+        if self.clock.now() > self.limits.nanoseconds {
+            let limit = std::time::Duration::from_nanos(self.limits.nanoseconds);
+            let message = format!("the run took {limit:?} of virtual time, its limit");
+            return Some((FailureKind::Limit, message));
+        }
+        None
+    }
+
+    /// The first thread that ended in a panic which nobody has looked at.
+    fn first_panic(&mut self) -> Option<String> {
+        (0..).zip(self.threads.all()).find_map(|(number, thread)| {
+            if thread.status != Status::Finished {
+                return None;
+            }
+            let panic = thread.panic.as_ref()?;
+            let who = thread_table::describe_thread(number, thread.name.as_deref());
+            Some(format!("{who} panicked at {}: {}", panic.place, panic.message))
+        })
+    }
+}
+
+impl EventLog {
+    /// Writes the event down, or compares it; the message says how it differs.
+    #[cold]
+    fn note(&mut self, event: Event) -> Option<String> {
+        match self {
+            EventLog::Off => None,
+            EventLog::Record(events) => {
+                events.push(event);
+                None
+            }
+            EventLog::Compare { first, next } => {
+                let index = *next;
+                *next += 1;
+                match first.get(index) {
+                    Some(recorded) if recorded.same(&event) => None,
+                    Some(recorded) => Some(format!(
+                        "two runs of one seed differ, first at event {index}:\n    first run:  \
+                         {recorded}\n    second run: {event}"
+                    )),
+                    None => Some(format!(
+                        "two runs of one seed differ: the first ended after {index} events, the \
+                         second went on with\n    {event}"
+                    )),
+                }
+            }
+        }
+    }
+}

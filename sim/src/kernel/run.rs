@@ -1,0 +1,297 @@
+//! One run: the world is made, its threads are resumed one at a time, what they leave is cleared.
+
+use std::cell::UnsafeCell;
+use std::io;
+use std::panic::{self, Location, PanicHookInfo};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Once};
+
+use super::event::{Event, Operation, OperationKind};
+use super::external::{self, Inbox};
+use super::hash::RunHash;
+use super::locals::Locals;
+use super::native_tls::{self, Block};
+use super::race::Races;
+use super::stacks;
+use super::thread_table::{PanicRecord, ThreadCoroutine, ThreadTable, ThreadYielder};
+use super::watchdog::Watch;
+use super::{
+    Clock, Counters, EventLog, LOOK_AFTER, Limits, State, Stop, WORLD, World, current, outside,
+};
+use crate::decide::tape::Recorder;
+use crate::decide::{Decider, Strategy};
+use crate::failure::FailureKind;
+
+/// What a run is to do.
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) strategy: Strategy,
+    /// The length of a run in choices between threads, for PCT.
+    pub(crate) expected_choices: u64,
+    pub(crate) limits: Limits,
+    /// Thread-local blocks for each thread; also: the run ends when its first thread does.
+    pub(crate) whole_machine: bool,
+    /// Look for races on `sim::cell::UnsafeCell`.
+    pub(crate) find_races: bool,
+    pub(crate) log: EventLog,
+}
+
+/// What a run did.
+pub(crate) struct Outcome {
+    pub(crate) stop: Option<Stop>,
+    pub(crate) strategy: String,
+    pub(crate) hash: u64,
+    pub(crate) steps: u64,
+    pub(crate) nanoseconds: u64,
+    pub(crate) counters: Counters,
+    pub(crate) log: EventLog,
+    /// The program has cells whose races can be found: the run must be repeated with vector
+    /// clocks.
+    pub(crate) wants_races: bool,
+    /// The program asked for entropy, which libraries keep in thread-locals: the next run needs
+    /// another OS thread.
+    pub(crate) used_entropy: bool,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+/// Numbers worlds, from 1. A plain counter: nothing in a run depends on its value.
+static NEXT_WORLD: AtomicU32 = AtomicU32::new(1);
+
+/// Runs `body` as the first thread of a new world, on the calling OS thread.
+pub(crate) fn run(
+    plan: Plan,
+    mut recorder: Recorder,
+    watch: &Arc<Watch>,
+    body: Box<dyn FnOnce() -> bool>,
+) -> Outcome {
+    install_panic_hook();
+    recorder.start(plan.seed);
+    let replays = matches!(plan.strategy, Strategy::Tape(_));
+    let (decider, strategy) =
+        Decider::new(plan.seed, &plan.strategy, plan.expected_choices, recorder);
+    let inbox = Arc::new(Inbox::new());
+    let look_after = if replays { 1 } else { LOOK_AFTER };
+    let world = World {
+        number: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
+        whole_machine: plan.whole_machine,
+        find_races: plan.find_races,
+        state: UnsafeCell::new(State {
+            threads: ThreadTable::new(),
+            current: 0,
+            decider,
+            hash: RunHash::new(),
+            log: plan.log,
+            clock: Clock::new(),
+            steps: 0,
+            look_at: look_after.min(plan.limits.steps),
+            look_after,
+            jump_at: 0,
+            jump_armed: false,
+            limits: plan.limits,
+            next_object: 0,
+            races: Races::new(),
+            counters: Counters::default(),
+            used_entropy: false,
+            wants_races: false,
+            stop: None,
+            ended: false,
+        }),
+        #[cfg(debug_assertions)]
+        lent: std::cell::Cell::new(false),
+        inbox,
+        watch: Arc::clone(watch),
+    };
+    external::announce(world.number, &world.inbox);
+    watch.begin(plan.seed);
+    let name = Some(Arc::from("main"));
+    let started = spawn(&world, name, stacks::STACK_SIZE, body, Location::caller());
+    match started {
+        Ok(_) => resume_until_the_end(&world),
+        Err(error) => world.with(|state| {
+            state.stop = Some(Stop {
+                kind: FailureKind::Limit,
+                message: format!("no stack for the first simulated thread: {error}"),
+                threads: Vec::new(),
+            });
+        }),
+    }
+    watch.end();
+    finish(world, strategy)
+}
+
+/// Adds a thread to the world; `body` returns whether it panicked.
+pub(crate) fn spawn(
+    world: &World,
+    name: Option<Arc<str>>,
+    stack_size: usize,
+    body: Box<dyn FnOnce() -> bool>,
+    place: &'static Location<'static>,
+) -> io::Result<u32> {
+    let stack = outside(|| stacks::take(stack_size))?;
+    let block = if world.whole_machine { outside(Block::take) } else { None };
+    let address = ptr::from_ref(world);
+    let coroutine = ThreadCoroutine::with_stack(stack, move |yielder, ()| {
+        // SAFETY: `run` keeps the world alive and in place until the last thread has stopped.
+        thread_main(unsafe { &*address }, yielder, body);
+    });
+    let start = Operation::new(OperationKind::Start, 0, place);
+    Ok(world.with(|state| {
+        let spawner = state.current;
+        let number = state.threads.add(name, start);
+        let thread = state.threads.get(number);
+        thread.coroutine = Some(Box::new(coroutine));
+        thread.thread_pointer = block.as_ref().map_or(0, Block::pointer);
+        thread.block = block;
+        thread.stack_size = stack_size;
+        state.counters.threads += 1;
+        if number != 0 && world.find_races {
+            state.races.spawn(spawner, number);
+        }
+        state.decider.runnable_changed();
+        number
+    }))
+}
+
+/// What each simulated thread runs, on its own stack and thread-locals.
+fn thread_main(world: &World, yielder: &ThreadYielder, body: Box<dyn FnOnce() -> bool>) {
+    WORLD.set(ptr::from_ref(world));
+    super::set_running_yielder(ptr::from_ref(yielder));
+    let locals = Locals::new();
+    let (number, start) = world.with(|state| {
+        let me = state.current;
+        let thread = state.threads.get(me);
+        thread.locals = ptr::from_ref(&locals);
+        (me, thread.operation)
+    });
+    world.complete(start, u64::from(number));
+    let panicked = body();
+    locals.clear();
+    let exit = Operation::new(OperationKind::Exit, 0, start.place);
+    world.point(exit);
+    world.complete(exit, u64::from(panicked));
+    world.finish_thread(panicked, world.whole_machine && number == 0);
+}
+
+fn resume_until_the_end(world: &World) {
+    let own = native_tls::thread_pointer();
+    let ordinary = WORLD.replace(ptr::from_ref(world));
+    while let Some((number, coroutine, pointer)) = world.with(|state| {
+        if state.ended {
+            return None;
+        }
+        let number = state.current;
+        let thread = state.threads.get(number);
+        let coroutine: *mut ThreadCoroutine = &raw mut **thread.coroutine.as_mut()?;
+        Some((number, coroutine, thread.thread_pointer))
+    }) {
+        // SAFETY: the coroutine is boxed, so it stays in place while threads are added; only this
+        // loop resumes or removes it. The block, if any, belongs to this thread alone, and no
+        // thread-local is used between the two moves but by the thread itself.
+        let done = unsafe {
+            if pointer != 0 {
+                native_tls::set_thread_pointer(pointer);
+            }
+            let result = (*coroutine).resume(());
+            if pointer != 0 {
+                native_tls::set_thread_pointer(own);
+            }
+            result.as_return().is_some()
+        };
+        if done {
+            recycle(world, number);
+        }
+    }
+    WORLD.set(ordinary);
+}
+
+/// Takes back the stack and the thread-local block of a thread whose coroutine has returned, or
+/// never will.
+fn recycle(world: &World, number: u32) {
+    let (coroutine, block, size) = world.with(|state| {
+        let thread = state.threads.get(number);
+        (thread.coroutine.take(), thread.block.take(), thread.stack_size)
+    });
+    let Some(mut coroutine) = coroutine else { return };
+    outside(|| {
+        if coroutine.started() && !coroutine.done() {
+            // SAFETY: nothing of the abandoned stack is used again. What its frames own is
+            // leaked, which is sound; objects in them that others borrowed are only borrowed by
+            // threads of the same world, all of which have stopped for good.
+            unsafe { coroutine.force_reset() };
+        }
+        if coroutine.done() {
+            stacks::give_back(coroutine.into_stack(), size);
+        }
+        if let Some(block) = block {
+            block.give_back();
+        }
+    });
+}
+
+fn finish(world: World, strategy: String) -> Outcome {
+    let threads = world.with(|state| state.threads.all().len() as u32);
+    let mut abandoned = 0;
+    for number in 0..threads {
+        let left = world.with(|state| state.threads.get(number).coroutine.is_some());
+        abandoned += u64::from(left);
+        recycle(&world, number);
+    }
+    let mut state = world.state.into_inner();
+    if state.stop.is_none()
+        && let Some(message) = state.first_panic()
+    {
+        state.stop = Some(Stop { kind: FailureKind::Panic, message, threads: Vec::new() });
+    }
+    if state.stop.is_none()
+        && let Some(message) = state.log.ended_early()
+    {
+        let kind = FailureKind::Nondeterminism;
+        state.stop = Some(Stop { kind, message, threads: Vec::new() });
+    }
+    state.counters.abandoned = abandoned;
+    state.counters.decisions = state.decider.decisions();
+    state.counters.thread_choices = state.decider.thread_choices();
+    Outcome {
+        stop: state.stop,
+        strategy,
+        hash: state.hash.value(),
+        steps: state.steps,
+        nanoseconds: state.clock.now(),
+        counters: state.counters,
+        log: state.log,
+        wants_races: state.wants_races,
+        used_entropy: state.used_entropy,
+        recorder: Some(state.decider.finish()),
+    }
+}
+
+impl EventLog {
+    /// The second run ended before it did all that the first one had done.
+    fn ended_early(&self) -> Option<String> {
+        let EventLog::Compare { first, next } = self else { return None };
+        let event: &Event = first.get(*next)?;
+        Some(format!(
+            "two runs of one seed differ: the second ended after {next} events, the first went on \
+             with\n    {event}"
+        ))
+    }
+}
+
+/// Panics of simulated threads are noted in their world instead of being printed.
+fn install_panic_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| match current() {
+            Some(world) => world.note_panic(record(info)),
+            None => before(info),
+        }));
+    });
+}
+
+fn record(info: &PanicHookInfo<'_>) -> PanicRecord {
+    let message = info.payload_as_str().unwrap_or("a value that is no text").to_owned();
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    PanicRecord { message, place }
+}

@@ -1,0 +1,232 @@
+//! The simulated threads of a world: which can run, what the others wait for.
+//!
+//! ```text
+//!            spawn                     block (futex, join, sleep, park)
+//!   ───────────────► Runnable ──────────────────────────────► Blocked
+//!                     │   ▲                                     │
+//!                exit │   └───── wake, alarm, spurious wake ────┘
+//!                     ▼
+//!                  Finished
+//! ```
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, Yielder};
+
+use super::event::{ObjectId, Operation};
+use super::locals::Locals;
+use super::native_tls::Block;
+
+/// The coroutine that a simulated thread runs on.
+pub(crate) type ThreadCoroutine = Coroutine<(), (), (), DefaultStack>;
+pub(crate) type ThreadYielder = Yielder<(), ()>;
+
+/// What a blocked thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitFor {
+    /// A wake-up of this futex object.
+    Futex(ObjectId),
+    /// A wake-up of the futex at this address, by the system call. The address is a key, and goes
+    /// into no hash.
+    Address(usize),
+    /// The end of this thread.
+    Exit(u32),
+    /// Its park token.
+    Park,
+    /// Its alarm alone.
+    Time,
+}
+
+/// Why a blocked thread runs again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    Woken,
+    TimedOut,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Runnable,
+    Blocked(WaitFor),
+    Finished,
+}
+
+/// A panic that ended a thread, or began to.
+#[derive(Clone, Debug)]
+pub(crate) struct PanicRecord {
+    pub(crate) message: String,
+    pub(crate) place: String,
+}
+
+pub(crate) struct Thread {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) status: Status,
+    /// Its place in the list of runnable threads, while it is there.
+    slot: usize,
+    pub(crate) operation: Operation,
+    pub(crate) coroutine: Option<Box<ThreadCoroutine>>,
+    /// Counts its waits: an alarm of an earlier one does not wake it.
+    pub(crate) wait: u64,
+    pub(crate) resumed: Resumed,
+    pub(crate) park_token: bool,
+    /// The first panic that nobody has looked at yet.
+    pub(crate) panic: Option<PanicRecord>,
+    /// Thread-locals of `sim::thread_local!`; lives in the frame of the thread's body.
+    pub(crate) locals: *const Locals,
+    pub(crate) stack_size: usize,
+    /// What the thread pointer holds while this thread runs; 0 = the OS thread's own.
+    pub(crate) thread_pointer: usize,
+    /// The thread-local block that it owns.
+    pub(crate) block: Option<Block>,
+}
+
+pub(crate) struct ThreadTable {
+    threads: Vec<Thread>,
+    runnable: Vec<u32>,
+    unfinished: usize,
+}
+
+impl ThreadTable {
+    pub(crate) fn new() -> ThreadTable {
+        ThreadTable { threads: Vec::new(), runnable: Vec::new(), unfinished: 0 }
+    }
+
+    /// Adds a runnable thread and returns its number.
+    pub(crate) fn add(&mut self, name: Option<Arc<str>>, operation: Operation) -> u32 {
+        let number = self.threads.len() as u32;
+        self.threads.push(Thread {
+            name,
+            status: Status::Finished,
+            slot: 0,
+            operation,
+            coroutine: None,
+            wait: 0,
+            resumed: Resumed::Woken,
+            park_token: false,
+            panic: None,
+            locals: std::ptr::null(),
+            stack_size: 0,
+            thread_pointer: 0,
+            block: None,
+        });
+        self.unfinished += 1;
+        self.make_runnable(number);
+        number
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, number: u32) -> &mut Thread {
+        &mut self.threads[number as usize]
+    }
+
+    pub(crate) fn all(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    #[inline]
+    pub(crate) fn runnable(&self) -> &[u32] {
+        &self.runnable
+    }
+
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    fn make_runnable(&mut self, number: u32) {
+        let slot = self.runnable.len();
+        self.runnable.push(number);
+        let thread = self.get(number);
+        thread.status = Status::Runnable;
+        thread.slot = slot;
+    }
+
+    fn leave_runnable(&mut self, number: u32) {
+        let slot = self.get(number).slot;
+        debug_assert_eq!(self.runnable[slot], number);
+        self.runnable.swap_remove(slot);
+        if let Some(&moved) = self.runnable.get(slot) {
+            self.get(moved).slot = slot;
+        }
+    }
+
+    /// The running thread stops until it is woken; returns the number of this wait.
+    pub(crate) fn block(&mut self, number: u32, wait_for: WaitFor) -> u64 {
+        self.leave_runnable(number);
+        let thread = self.get(number);
+        thread.status = Status::Blocked(wait_for);
+        thread.wait += 1;
+        thread.wait
+    }
+
+    pub(crate) fn finish(&mut self, number: u32) {
+        self.leave_runnable(number);
+        self.get(number).status = Status::Finished;
+        self.unfinished -= 1;
+    }
+
+    /// Wakes a blocked thread.
+    pub(crate) fn wake(&mut self, number: u32, resumed: Resumed) {
+        debug_assert!(matches!(self.get(number).status, Status::Blocked(_)));
+        self.get(number).resumed = resumed;
+        self.make_runnable(number);
+    }
+
+    /// Wakes the thread if it is still in that wait.
+    pub(crate) fn alarm(&mut self, number: u32, wait: u64) -> bool {
+        let thread = self.get(number);
+        if thread.wait != wait || !matches!(thread.status, Status::Blocked(_)) {
+            return false;
+        }
+        self.wake(number, Resumed::TimedOut);
+        true
+    }
+
+    /// The threads that wait for this, by number.
+    pub(crate) fn waiting_for(&self, wait_for: WaitFor) -> impl Iterator<Item = u32> + '_ {
+        let waits = move |thread: &Thread| thread.status == Status::Blocked(wait_for);
+        (0..).zip(&self.threads).filter(move |(_, thread)| waits(thread)).map(|(number, _)| number)
+    }
+
+    /// A line for each thread that has not finished: who it is, what it waits for, and where.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        let unfinished = |(_, thread): &(u32, &Thread)| thread.status != Status::Finished;
+        (0..)
+            .zip(&self.threads)
+            .filter(unfinished)
+            .map(|(number, thread)| {
+                let who = describe_thread(number, thread.name.as_deref());
+                let what = match thread.status {
+                    Status::Blocked(WaitFor::Futex(object)) => format!("waits on futex {object}"),
+                    Status::Blocked(WaitFor::Address(_)) => {
+                        "waits in the futex system call (a lock of std or parking_lot)".to_owned()
+                    }
+                    Status::Blocked(WaitFor::Exit(other)) => {
+                        format!("waits for thread {other} to end")
+                    }
+                    Status::Blocked(WaitFor::Park) => "is parked".to_owned(),
+                    Status::Blocked(WaitFor::Time) => "sleeps".to_owned(),
+                    Status::Runnable | Status::Finished => {
+                        format!("is about to do: {}", thread.operation.kind.label())
+                    }
+                };
+                let Operation { place, .. } = thread.operation;
+                format!("{who} {what}, at {}", show(place))
+            })
+            .collect()
+    }
+}
+
+/// `thread 3 "worker"`.
+pub(crate) fn describe_thread(number: u32, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("thread {number} {name:?}"),
+        None => format!("thread {number}"),
+    }
+}
+
+/// `file:line:column`.
+pub(crate) fn show(place: &'static Location<'static>) -> String {
+    place.to_string()
+}

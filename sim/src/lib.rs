@@ -1,0 +1,67 @@
+//! A simulated machine: an operating system in miniature, in which every nondeterministic
+//! decision follows one seed.
+//!
+//! A program's threads are coroutines that give way at every atomic and lock operation; time is
+//! virtual; entropy, spurious wake-ups and scheduling come from one *decision source*. The same
+//! seed gives the same run, in any process.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use volt_sim::sync::atomic::{AtomicU32, Ordering};
+//! use volt_sim::thread;
+//!
+//! // Two threads increment without synchronization: some seed loses an increment.
+//! let racy = || {
+//!     let count = Arc::new(AtomicU32::new(0));
+//!     let threads = [(); 2].map(|()| {
+//!         let count = Arc::clone(&count);
+//!         thread::spawn(move || {
+//!             let seen = count.load(Ordering::SeqCst);
+//!             count.store(seen + 1, Ordering::SeqCst);
+//!         })
+//!     });
+//!     for thread in threads {
+//!         thread.join().unwrap();
+//!     }
+//!     assert_eq!(count.load(Ordering::SeqCst), 2);
+//! };
+//! let report = volt_sim::Sim::builder().sweep(0..1_000).check(racy);
+//! let failure = report.failure().expect("the race is found");
+//! assert!(failure.replay_line().starts_with("VOLT_SEED=0x"));
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`Sim`], [`check`] | runs a program under seeds |
+//! | [`thread`], [`sync`], [`atomic`], [`cell`], [`futex`] | what programs are written against |
+//! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
+//! | `kernel` | simulated threads, scheduling points, the clock |
+//! | `decide` | the decision source: strategies, tape |
+//! | `interpose` | system calls that simulated threads must not make |
+
+pub mod atomic;
+pub mod cell;
+pub mod clock;
+pub mod futex;
+pub mod future;
+pub mod hint;
+pub mod sync;
+pub mod thread;
+
+mod choice;
+mod decide;
+mod environment;
+mod failure;
+mod interpose;
+mod kernel;
+mod local;
+mod runner;
+mod sim;
+mod test;
+
+pub use choice::{choose, choose_task, fill_entropy, observe};
+pub use decide::{ParseStrategyError, Strategy};
+pub use failure::{Failure, FailureKind, Report};
+pub use kernel::Counters;
+pub use sim::{Builder, Sim, Sweep, SweepReport};
+pub use test::{TestOptions, check, run_check, run_machine};

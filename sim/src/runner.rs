@@ -1,0 +1,253 @@
+//! Runs a job under one seed after another, on OS threads of its own.
+
+use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::decide::Strategy;
+use crate::decide::tape::Recorder;
+use crate::failure::{Failure, Report};
+use crate::kernel::run::{self, Outcome, Plan};
+use crate::kernel::watchdog::Watch;
+use crate::kernel::{EventLog, Limits};
+use crate::sim::SweepReport;
+
+/// The seed of the run that measures how long runs are.
+const CALIBRATION_SEED: u64 = 0;
+
+pub(crate) struct Job {
+    pub(crate) strategy: Strategy,
+    pub(crate) limits: Limits,
+    pub(crate) whole_machine: bool,
+    pub(crate) check_determinism: bool,
+    pub(crate) name: Option<String>,
+    /// Whether the replay line must name the strategy.
+    pub(crate) names_strategy: bool,
+    pub(crate) body: Arc<dyn Fn() + Send + Sync>,
+}
+
+pub(crate) struct Runner {
+    job: Job,
+    recorder: Option<Recorder>,
+    watch: Arc<Watch>,
+    /// Choices between threads in a run, once measured.
+    expected_choices: Option<u64>,
+    /// Some run has touched a cell whose races can be found.
+    find_races: bool,
+    /// The OS thread must not be used for another run.
+    thread_is_used: bool,
+}
+
+impl Runner {
+    pub(crate) fn new(job: Job) -> Runner {
+        crate::interpose::anchor();
+        let watch = Watch::new(job.name.as_deref().unwrap_or("a simulation"));
+        Runner {
+            job,
+            recorder: None,
+            watch,
+            expected_choices: None,
+            find_races: false,
+            thread_is_used: false,
+        }
+    }
+
+    /// Runs the seeds in order, until one fails.
+    pub(crate) fn sweep(mut self, seeds: Range<u64>) -> SweepReport {
+        let mut report = SweepReport { runs: 0, last: None, failure: None };
+        let mut seeds = seeds.peekable();
+        while seeds.peek().is_some() && report.failure.is_none() {
+            // A thread serves until a run leaves something in its thread-locals.
+            self.on_new_thread(|runner| {
+                runner.thread_is_used = false;
+                while !runner.thread_is_used
+                    && report.failure.is_none()
+                    && let Some(seed) = seeds.next()
+                {
+                    report.runs += 1;
+                    match runner.run_seed(seed) {
+                        Ok(run) => report.last = Some(run),
+                        Err(failure) => report.failure = Some(*failure),
+                    }
+                }
+            });
+        }
+        report
+    }
+
+    fn on_new_thread<R: Send>(&mut self, f: impl FnOnce(&mut Runner) -> R + Send) -> R {
+        let name = self.job.name.clone().unwrap_or_else(|| "volt-sim".to_owned());
+        thread::scope(|scope| {
+            let spawned = thread::Builder::new().name(name).spawn_scoped(scope, || f(self));
+            let thread = match spawned {
+                Ok(thread) => thread,
+                Err(error) => panic!("the system refused a thread for the simulation: {error}"),
+            };
+            match thread.join() {
+                Ok(result) => result,
+                Err(payload) => panic::resume_unwind(payload),
+            }
+        })
+    }
+
+    fn run_seed(&mut self, seed: u64) -> Result<Report, Box<Failure>> {
+        self.measure_length()?;
+        let strategy = self.job.strategy.clone();
+        if !self.job.check_determinism {
+            let mut outcome = self.execute(seed, &strategy, EventLog::Off);
+            return self.conclude(seed, &mut outcome, None);
+        }
+        let log = EventLog::Record(Vec::new());
+        let mut first = self.on_new_thread(|runner| {
+            let mut outcome = runner.execute(seed, &strategy, log);
+            runner.recorder = None;
+            (runner.conclude(seed, &mut outcome, None), outcome.log)
+        });
+        if let (Ok(_), EventLog::Record(events)) = &mut first {
+            let log = EventLog::Compare { first: std::mem::take(events), next: 0 };
+            // A thread of its own: what the first run left in thread-locals must not count.
+            return self.on_new_thread(|runner| {
+                let mut outcome = runner.execute(seed, &strategy, log);
+                runner.conclude(seed, &mut outcome, None)
+            });
+        }
+        first.0
+    }
+
+    /// One run, to know how many choices PCT's change points spread over. Its seed and strategy
+    /// are fixed, so a seed replays alone as it ran in a sweep.
+    fn measure_length(&mut self) -> Result<(), Box<Failure>> {
+        if self.expected_choices.is_some() || !self.job.strategy.needs_length() {
+            return Ok(());
+        }
+        let strategy = Strategy::Random;
+        let measured = self.on_new_thread(|runner| {
+            let mut outcome = runner.execute(CALIBRATION_SEED, &strategy, EventLog::Off);
+            let choices = outcome.counters.thread_choices;
+            runner.conclude(CALIBRATION_SEED, &mut outcome, Some(&strategy)).map(|_| choices)
+        });
+        self.expected_choices = Some(measured?);
+        Ok(())
+    }
+
+    /// One run, repeated with vector clocks where it turns out to need them.
+    fn execute(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
+        let records = matches!(log, EventLog::Record(_));
+        let outcome = self.execute_once(seed, strategy, log);
+        if !outcome.wants_races {
+            return outcome;
+        }
+        self.find_races = true;
+        self.recorder = outcome.recorder;
+        let log = if records { EventLog::Record(Vec::new()) } else { EventLog::Off };
+        if outcome.used_entropy || self.job.whole_machine {
+            self.on_new_thread(|runner| runner.execute_once(seed, strategy, log))
+        } else {
+            self.execute_once(seed, strategy, log)
+        }
+    }
+
+    fn execute_once(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
+        let recorder = self.recorder.take().unwrap_or_else(|| {
+            let recorder = Recorder::new();
+            self.watch.tape(recorder.path());
+            recorder
+        });
+        let plan = Plan {
+            seed,
+            strategy: strategy.clone(),
+            expected_choices: self.expected_choices.unwrap_or(0),
+            limits: self.job.limits,
+            whole_machine: self.job.whole_machine,
+            find_races: self.find_races,
+            log,
+        };
+        let body = Arc::clone(&self.job.body);
+        let body = move || panic::catch_unwind(AssertUnwindSafe(|| body())).is_err();
+        let outcome = run::run(plan, recorder, &self.watch, Box::new(body));
+        self.thread_is_used |= outcome.used_entropy || self.job.whole_machine;
+        outcome
+    }
+
+    /// The report of a run, or its failure with all that replays it. `strategy` is named where
+    /// the seed alone would not replay.
+    fn conclude(
+        &mut self,
+        seed: u64,
+        outcome: &mut Outcome,
+        strategy: Option<&Strategy>,
+    ) -> Result<Report, Box<Failure>> {
+        let report = Report {
+            seed,
+            strategy: std::mem::take(&mut outcome.strategy),
+            hash: outcome.hash,
+            steps: outcome.steps,
+            virtual_time: Duration::from_nanos(outcome.nanoseconds),
+            counters: outcome.counters,
+        };
+        let stop = outcome.stop.take();
+        let result = match stop {
+            None => Ok(report),
+            Some(stop) => {
+                let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
+                let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
+                Err(Box::new(Failure {
+                    kind: stop.kind,
+                    message: stop.message,
+                    threads: stop.threads,
+                    details: Vec::new(),
+                    report,
+                    tape_path: self.save_tape(seed, &tape),
+                    tape,
+                    replay: self.replay_line(seed, named),
+                }))
+            }
+        };
+        self.recorder = outcome.recorder.take();
+        result
+    }
+
+    fn replay_line(&self, seed: u64, strategy: Option<&Strategy>) -> String {
+        let strategy = match strategy {
+            // The tape is not named again: the seed that recorded it replays it.
+            None | Some(Strategy::Tape(_)) => String::new(),
+            Some(strategy) => format!("VOLT_STRATEGY={strategy} "),
+        };
+        let name = self.job.name.as_deref().unwrap_or_default();
+        format!("VOLT_SEED={seed:#x} {strategy}cargo test --features sim {name}")
+            .trim_end()
+            .to_owned()
+    }
+
+    fn save_tape(&self, seed: u64, tape: &[u8]) -> Option<PathBuf> {
+        let name = self.job.name.as_deref().unwrap_or("simulation").replace("::", "-");
+        let id = std::process::id();
+        let path = std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{id}.tape"));
+        std::fs::write(&path, tape).ok()?;
+        Some(path)
+    }
+}
+
+/// The name of the running test: the harness names its threads after their tests; where it runs
+/// them on the main thread, its arguments may name one.
+pub(crate) fn test_name() -> Option<String> {
+    let thread = thread::current();
+    match thread.name() {
+        Some(name) if name != "main" => Some(name.to_owned()),
+        _ => {
+            let arguments: Vec<String> = std::env::args().skip(1).collect();
+            let exact = arguments.iter().any(|argument| argument == "--exact");
+            arguments.into_iter().find(|argument| exact && !argument.starts_with('-'))
+        }
+    }
+}
+
+/// Panics with the report of a failure, its line to paste last.
+pub(crate) fn expect_success(report: SweepReport) {
+    if let Some(failure) = report.failure {
+        panic!("simulation failed on run {}: {failure}", report.runs);
+    }
+}

@@ -1,0 +1,250 @@
+//! `Sim`: what to run, under which seed, strategy and limits.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::decide::Strategy;
+use crate::environment::Environment;
+use crate::failure::{Failure, Report};
+use crate::kernel::Limits;
+use crate::runner::{Job, Runner};
+
+/// Steps that plain threads may take.
+const CHECK_STEPS: u64 = 20_000_000;
+/// Steps that a whole machine may take.
+const MACHINE_STEPS: u64 = 500_000_000;
+const VIRTUAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A simulation that is ready to run one seed.
+///
+/// ```
+/// use volt_sim::{Sim, Strategy, sync::atomic::{AtomicU32, Ordering}, thread};
+/// use std::sync::Arc;
+///
+/// let sim = Sim::builder().seed(7).strategy(Strategy::Random).build();
+/// let report = sim.check(|| {
+///     let count = Arc::new(AtomicU32::new(0));
+///     let other = Arc::clone(&count);
+///     let thread = thread::spawn(move || other.fetch_add(1, Ordering::Relaxed));
+///     count.fetch_add(1, Ordering::Relaxed);
+///     thread.join().unwrap();
+///     assert_eq!(count.load(Ordering::Relaxed), 2);
+/// }).unwrap();
+/// assert_eq!(report.seed(), 7);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sim {
+    builder: Builder,
+}
+
+/// Sets what a [`Sim`] does.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    seed: u64,
+    strategy: Strategy,
+    steps: Option<u64>,
+    virtual_time: Duration,
+    check_determinism: bool,
+    name: Option<String>,
+    /// Printed with a replay line where the environment named the strategy.
+    strategy_from_environment: bool,
+}
+
+impl Sim {
+    /// A builder for seed 0, the default strategy and the default limits.
+    pub fn builder() -> Builder {
+        Builder {
+            seed: 0,
+            strategy: Strategy::default(),
+            steps: None,
+            virtual_time: VIRTUAL_TIME,
+            check_determinism: false,
+            name: None,
+            strategy_from_environment: false,
+        }
+    }
+
+    /// Runs `f` as plain simulated threads, until the last of them has ended. A strategy that
+    /// spreads its changes over a run first measures one, so `f` may be called twice.
+    ///
+    /// # Errors
+    /// How the run failed. Never panics for the program's failure.
+    pub fn check(&self, f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+        let seed = self.builder.seed;
+        self.builder.clone().sweep(seed..seed + 1).check(f).into_result()
+    }
+
+    /// Runs `f` as the first thread of a whole simulated machine, whose threads have
+    /// thread-locals of their own; the run ends when `f` returns.
+    ///
+    /// # Errors
+    /// How the run failed. Never panics for the program's failure.
+    pub fn machine(&self, f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+        let seed = self.builder.seed;
+        self.builder.clone().sweep(seed..seed + 1).machine(f).into_result()
+    }
+}
+
+impl Builder {
+    /// The seed that everything follows.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// How interleavings are chosen.
+    pub fn strategy(mut self, strategy: Strategy) -> Builder {
+        self.strategy = strategy;
+        self
+    }
+
+    /// The most scheduling points a run may pass: 20 million for plain threads, 500 million for
+    /// a whole machine, unless set.
+    pub fn step_limit(mut self, steps: u64) -> Builder {
+        self.steps = Some(steps);
+        self
+    }
+
+    /// The most virtual time a run may take: a day, unless set.
+    pub fn virtual_time_limit(mut self, limit: Duration) -> Builder {
+        self.virtual_time = limit;
+        self
+    }
+
+    /// Runs each seed twice and compares the runs, event by event.
+    pub fn check_determinism(mut self, check: bool) -> Builder {
+        self.check_determinism = check;
+        self
+    }
+
+    /// The name of the test, for the replay line; unless set, that of the running thread, which
+    /// the test harness names after the test.
+    pub fn name(mut self, name: &str) -> Builder {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// The simulation of this one seed.
+    pub fn build(self) -> Sim {
+        Sim { builder: self }
+    }
+
+    /// The simulations of these seeds, one after another.
+    pub fn sweep(self, seeds: Range<u64>) -> Sweep {
+        Sweep { builder: self, seeds }
+    }
+
+    /// What `VOLT_SEED` and its kin ask for, instead of what was set; `seeds` unless they name
+    /// others.
+    ///
+    /// # Panics
+    /// If a variable cannot be read.
+    #[doc(hidden)]
+    pub fn from_environment(mut self, mut seeds: Range<u64>) -> Sweep {
+        let environment = match Environment::read() {
+            Ok(environment) => environment,
+            Err(error) => panic!("{error}"),
+        };
+        if let Some(range) = environment.seeds {
+            seeds = range;
+        }
+        if let Some(seed) = environment.seed {
+            seeds = seed..seed.saturating_add(1);
+        }
+        if let Some(strategy) = environment.strategy {
+            self.strategy = strategy;
+            self.strategy_from_environment = true;
+        }
+        if let Some(path) = environment.tape {
+            match crate::decide::tape::Tape::load(&path) {
+                Ok(tape) => seeds = tape.seed()..tape.seed().saturating_add(1),
+                Err(error) => panic!("VOLT_TAPE: {error}"),
+            }
+            self.strategy = Strategy::Tape(path);
+        }
+        self.check_determinism |= environment.check_determinism;
+        Sweep { builder: self, seeds }
+    }
+
+    fn job(&self, whole_machine: bool, body: Arc<dyn Fn() + Send + Sync>) -> Job {
+        let default_steps = if whole_machine { MACHINE_STEPS } else { CHECK_STEPS };
+        let nanoseconds = u64::try_from(self.virtual_time.as_nanos()).unwrap_or(u64::MAX);
+        Job {
+            strategy: self.strategy.clone(),
+            limits: Limits { steps: self.steps.unwrap_or(default_steps), nanoseconds },
+            whole_machine,
+            check_determinism: self.check_determinism,
+            name: self.name.clone().or_else(crate::runner::test_name),
+            names_strategy: self.strategy_from_environment,
+            body,
+        }
+    }
+}
+
+/// Many seeds of one simulation.
+#[derive(Debug)]
+pub struct Sweep {
+    builder: Builder,
+    seeds: Range<u64>,
+}
+
+impl Sweep {
+    /// Runs `f` under each seed, as [`Sim::check`] does, until one fails.
+    pub fn check(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
+        self.run(false, Arc::new(f))
+    }
+
+    /// Runs `f` under each seed, as [`Sim::machine`] does, until one fails.
+    pub fn machine(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
+        self.run(true, Arc::new(f))
+    }
+
+    /// How many seeds there are.
+    pub fn seeds(&self) -> u64 {
+        self.seeds.end - self.seeds.start
+    }
+
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.seeds.clone()
+    }
+
+    fn run(self, whole_machine: bool, body: Arc<dyn Fn() + Send + Sync>) -> SweepReport {
+        let job = self.builder.job(whole_machine, body);
+        Runner::new(job).sweep(self.seeds)
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug)]
+pub struct SweepReport {
+    pub(crate) runs: u64,
+    pub(crate) last: Option<Report>,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl SweepReport {
+    /// Seeds that were run.
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// The failure that ended the sweep.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The report of the last run, or the failure.
+    ///
+    /// # Errors
+    /// The failure that ended the sweep.
+    ///
+    /// # Panics
+    /// If the sweep had no seeds.
+    pub fn into_result(self) -> Result<Report, Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.last.expect("a sweep without seeds has no report")),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Simulations as tests: seeds from the environment, a panic with the report.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::runner;
+use crate::sim::{Builder, Sim, SweepReport};
+
+/// Seeds that [`check`] runs unless the environment names others.
+const CHECK_SEEDS: u64 = 1_000;
+/// Tells the process of one seed that it is that.
+const ISOLATED: &str = "VOLT_ISOLATED";
+
+/// Runs `f` as plain simulated threads under many seeds, 1,000 unless `VOLT_SEEDS` says
+/// otherwise, and panics with the report of the first failure.
+///
+/// # Panics
+/// If a run fails, or an environment variable cannot be read.
+///
+/// ```
+/// volt_sim::check(|| {
+///     let thread = volt_sim::thread::spawn(|| 1);
+///     assert_eq!(thread.join().unwrap(), 1);
+/// });
+/// ```
+pub fn check(f: impl Fn() + Send + Sync + 'static) {
+    runner::expect_success(Sim::builder().from_environment(0..CHECK_SEEDS).check(f));
+}
+
+/// What a test attribute says.
+#[derive(Clone, Debug)]
+pub struct TestOptions {
+    /// The path of the test function, with its crate.
+    pub name: &'static str,
+    /// How many seeds: `0..seeds`.
+    pub seeds: u64,
+    /// Only this seed.
+    pub seed: Option<u64>,
+    /// The name of a strategy.
+    pub strategy: Option<&'static str>,
+    /// See [`Builder::step_limit`].
+    pub step_limit: Option<u64>,
+    /// See [`Builder::virtual_time_limit`].
+    pub virtual_time_limit: Option<Duration>,
+    /// Whether each seed has a process of its own.
+    pub isolate_process: bool,
+}
+
+impl TestOptions {
+    /// The name as the test harness knows it: without the crate.
+    fn test_name(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, name)| name)
+    }
+
+    fn builder(&self) -> Builder {
+        let mut builder = Sim::builder().name(self.test_name());
+        if let Some(strategy) = self.strategy {
+            match strategy.parse() {
+                Ok(strategy) => builder = builder.strategy(strategy),
+                Err(error) => panic!("{}: {error}", self.test_name()),
+            }
+        }
+        if let Some(steps) = self.step_limit {
+            builder = builder.step_limit(steps);
+        }
+        if let Some(limit) = self.virtual_time_limit {
+            builder = builder.virtual_time_limit(limit);
+        }
+        builder
+    }
+
+    fn run(&self, run: impl FnOnce(crate::Sweep) -> SweepReport) {
+        let seeds = match self.seed {
+            Some(seed) => seed..seed.saturating_add(1),
+            None => 0..self.seeds,
+        };
+        let sweep = self.builder().from_environment(seeds);
+        if self.isolate_process && std::env::var_os(ISOLATED).is_none() {
+            for seed in sweep.range() {
+                self.run_in_a_process(seed);
+            }
+            return;
+        }
+        let single = sweep.seeds() == 1;
+        let report = run(sweep);
+        if single && let Some(last) = &report.last {
+            println!(
+                "seed {:#x}: {}; {} steps, {:?} of virtual time, hash {:#018x}",
+                last.seed(),
+                last.strategy(),
+                last.steps(),
+                last.virtual_time(),
+                last.hash()
+            );
+        }
+        runner::expect_success(report);
+    }
+
+    /// Runs this same test in a new process, for one seed: statics begin anew there.
+    fn run_in_a_process(&self, seed: u64) {
+        let program = match std::env::current_exe() {
+            Ok(program) => program,
+            Err(error) => panic!("the test program cannot be found to run it again: {error}"),
+        };
+        let output = Command::new(program)
+            .args(["--exact", self.test_name(), "--nocapture", "--test-threads=1"])
+            .env("VOLT_SEED", format!("{seed:#x}"))
+            .env(ISOLATED, "1")
+            .output();
+        match output {
+            Err(error) => panic!("no process for seed {seed:#x}: {error}"),
+            Ok(output) if !output.status.success() => panic!(
+                "the process of seed {seed:#x} ended with {}:\n{}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Runs a test of plain threads under its seeds and panics with the first failure.
+#[doc(hidden)]
+pub fn run_check(options: &TestOptions, f: impl Fn() + Send + Sync + 'static) {
+    options.run(|sweep| sweep.check(f));
+}
+
+/// Runs a test of a whole machine under its seeds and panics with the first failure.
+#[doc(hidden)]
+pub fn run_machine(options: &TestOptions, f: impl Fn() + Send + Sync + 'static) {
+    options.run(|sweep| sweep.machine(f));
+}
