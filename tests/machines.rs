@@ -180,12 +180,8 @@ fn survey(sources: &[Source], list: &[Machine]) -> Code {
     let meanings = meanings(sources, list);
     let mut code = Code::default();
     for source in sources {
-        let mut survey = Survey {
-            source,
-            meanings: &meanings,
-            scope: source.scope.clone(),
-            code: &mut code,
-        };
+        let mut survey =
+            Survey { source, meanings: &meanings, scope: source.scope.clone(), code: &mut code };
         survey.visit_file(&source.file);
     }
     code
@@ -209,9 +205,7 @@ fn disagreements(list: &[Machine], sources: &[Source]) -> Vec<String> {
         }
     }
     for model in &code.models {
-        let is_listed = list
-            .iter()
-            .any(|machine| machine.models.contains(&model.name));
+        let is_listed = list.iter().any(|machine| machine.models.contains(&model.name));
         if model.is_required && !is_listed {
             found.push(format!(
                 "{}: model `{}` belongs to no machine in {LIST}",
@@ -284,9 +278,7 @@ mod models {
 
     /// What the check finds with a list and files, each a path and a text.
     fn check(list: &str, files: &[(&str, &str)]) -> Vec<String> {
-        let files = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         let sources = parse_all(files.collect()).expect("the samples parse");
         let list = parse_list("list.toml", list).expect("the sample list parses");
         disagreements(&list, &sources)
@@ -305,61 +297,28 @@ mod models {
 
     #[test]
     fn an_unlisted_atomic_is_reported() {
-        let found = check(
-            "",
-            &[("src/sync/gate.rs", "struct Gate { state: AtomicU32 }")],
-        );
-        assert_reported(
-            &found,
-            "src/sync/gate.rs:1: `Gate.state` holds shared state",
-        );
+        let found = check("", &[("src/sync/gate.rs", "struct Gate { state: AtomicU32 }")]);
+        assert_reported(&found, "src/sync/gate.rs:1: `Gate.state` holds shared state");
     }
 
     #[test]
     fn unlisted_shared_state_is_reported_in_every_form() {
         for (text, name) in [
-            (
-                "struct A { b: Vec<Box<[crate::platform::sync::AtomicUsize]>> }",
-                "A.b",
-            ),
+            ("struct A { b: Vec<Box<[crate::platform::sync::AtomicUsize]>> }", "A.b"),
             ("struct A(u8, Futex);", "A.1"),
             ("enum A { B { c: UnsafeCell<u8> } }", "A.B.c"),
             ("union A { b: ManuallyDrop<UnsafeCell<u8>> }", "A.b"),
             ("static A: AtomicBool = AtomicBool::new(false);", "A"),
-            (
-                "fn f() { static A: AtomicBool = AtomicBool::new(false); }",
-                "A",
-            ),
-            (
-                "use crate::platform::sync::AtomicU64 as Word; struct A { b: Word }",
-                "A.b",
-            ),
-            (
-                "type Word = AtomicU64; type Words = [Word; 2]; struct A { b: Words }",
-                "A.b",
-            ),
-            (
-                "use crate::platform::sync::{Mutex, Arc}; struct A { b: Arc<Mutex<u8>> }",
-                "A.b",
-            ),
-            (
-                "use crate::platform::sync::RwLock as Lock; struct A { b: Lock<u8> }",
-                "A.b",
-            ),
-            (
-                "use super::super::platform::sync; struct A { b: sync::Condvar }",
-                "A.b",
-            ),
-            (
-                "use crate::platform::sync::*; struct A { b: Mutex<u8> }",
-                "A.b",
-            ),
+            ("fn f() { static A: AtomicBool = AtomicBool::new(false); }", "A"),
+            ("use crate::platform::sync::AtomicU64 as Word; struct A { b: Word }", "A.b"),
+            ("type Word = AtomicU64; type Words = [Word; 2]; struct A { b: Words }", "A.b"),
+            ("use crate::platform::sync::{Mutex, Arc}; struct A { b: Arc<Mutex<u8>> }", "A.b"),
+            ("use crate::platform::sync::RwLock as Lock; struct A { b: Lock<u8> }", "A.b"),
+            ("use super::super::platform::sync; struct A { b: sync::Condvar }", "A.b"),
+            ("use crate::platform::sync::*; struct A { b: Mutex<u8> }", "A.b"),
             ("struct A { b: crate::platform::sync::Mutex<u8> }", "A.b"),
             ("mod c { struct A { b: AtomicU8 } }", "A.b"),
-            (
-                "thread_local! { static A: UnsafeCell<u8> = UnsafeCell::new(0); }",
-                "A",
-            ),
+            ("thread_local! { static A: UnsafeCell<u8> = UnsafeCell::new(0); }", "A"),
             ("define! { pub struct A { b: AtomicU8 } }", "A.b"),
         ] {
             let found = check("", &[("src/sync/gate.rs", text)]);
@@ -371,10 +330,7 @@ mod models {
     fn an_atomic_that_a_macro_hides_is_reported() {
         let text = "macro_rules! define { ($n:ident) => { struct $n { a: AtomicU8 } } }";
         let found = check("", &[("src/sync/gate.rs", text)]);
-        assert_reported(
-            &found,
-            "src/sync/gate.rs:1: this macro hides a field of type `AtomicU8`",
-        );
+        assert_reported(&found, "src/sync/gate.rs:1: this macro hides a field of type `AtomicU8`");
     }
 
     #[test]
@@ -422,10 +378,7 @@ mod models {
     fn a_missing_field_is_reported() {
         let list = LISTED.replace("[\"Gate.state\"]", "[\"Gate.state\", \"Gate.gone\"]");
         let found = check(&list, &[("src/sync/gate.rs", GATE)]);
-        assert_reported(
-            &found,
-            "list.toml:2: src/sync/gate.rs has no field or static `Gate.gone`",
-        );
+        assert_reported(&found, "list.toml:2: src/sync/gate.rs has no field or static `Gate.gone`");
     }
 
     #[test]
@@ -445,25 +398,17 @@ mod models {
         ] {
             let found = check(LISTED, &[("src/sync/gate.rs", gate.as_str())]);
             let start = "list.toml:2: no model `src/sync/gate.rs::opens_once`";
-            assert!(
-                found.iter().any(|line| line.starts_with(start)),
-                "{found:?}"
-            );
+            assert!(found.iter().any(|line| line.starts_with(start)), "{found:?}");
         }
     }
 
     #[test]
     fn a_model_in_a_file_of_its_own_is_found() {
         let files = [
-            (
-                "src/sync/gate/mod.rs",
-                "struct Gate { state: AtomicU32 } #[cfg(volt_loom)] mod m;",
-            ),
+            ("src/sync/gate/mod.rs", "struct Gate { state: AtomicU32 } #[cfg(volt_loom)] mod m;"),
             ("src/sync/gate/m.rs", "#[test] fn opens_once() {}"),
         ];
-        let list = LISTED
-            .replace("gate.rs::", "gate/m.rs::")
-            .replace("gate.rs\"", "gate/mod.rs\"");
+        let list = LISTED.replace("gate.rs::", "gate/m.rs::").replace("gate.rs\"", "gate/mod.rs\"");
         assert_none(&check(&list, &files));
     }
 
@@ -471,9 +416,6 @@ mod models {
     fn an_unlisted_model_is_reported() {
         let gate = GATE.replace("fn opens_once", "fn shuts() {} #[test] fn opens_once");
         let found = check(LISTED, &[("src/sync/gate.rs", gate.as_str())]);
-        assert_reported(
-            &found,
-            "src/sync/gate.rs:6: model `src/sync/gate.rs::shuts`",
-        );
+        assert_reported(&found, "src/sync/gate.rs:6: model `src/sync/gate.rs::shuts`");
     }
 }

@@ -11,9 +11,7 @@ pub(crate) enum DurationError {
 
 /// Reads a whole number and its unit, without a space between them, as milliseconds.
 pub(crate) fn parse_milliseconds(text: &str) -> Result<u64, DurationError> {
-    let unit_start = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or(DurationError::Malformed)?;
+    let unit_start = text.find(|c: char| !c.is_ascii_digit()).ok_or(DurationError::Malformed)?;
     let (number, unit) = text.split_at(unit_start);
     if number.is_empty() {
         return Err(DurationError::Malformed);
@@ -27,9 +25,7 @@ pub(crate) fn parse_milliseconds(text: &str) -> Result<u64, DurationError> {
     };
     // The number is all digits and not empty: only its size can be wrong.
     let number: u64 = number.parse().map_err(|_| DurationError::TooLong)?;
-    number
-        .checked_mul(unit_milliseconds)
-        .ok_or(DurationError::TooLong)
+    number.checked_mul(unit_milliseconds).ok_or(DurationError::TooLong)
 }
 
 #[cfg(test)]
@@ -47,27 +43,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_number_with_a_unit() {
-        for text in [
-            "", "30", "s", "30 s", " 30s", "30s ", "-1s", "1.5s", "1_000s", "30us", "30S",
-        ] {
-            assert_eq!(
-                parse_milliseconds(text),
-                Err(DurationError::Malformed),
-                "{text:?}"
-            );
+        for text in ["", "30", "s", "30 s", " 30s", "30s ", "-1s", "1.5s", "1_000s", "30us", "30S"]
+        {
+            assert_eq!(parse_milliseconds(text), Err(DurationError::Malformed), "{text:?}");
         }
     }
 
     #[test]
     fn refuses_what_64_bits_of_milliseconds_do_not_hold() {
         assert_eq!(parse_milliseconds("18446744073709551615ms"), Ok(u64::MAX));
-        assert_eq!(
-            parse_milliseconds("18446744073709551616ms"),
-            Err(DurationError::TooLong)
-        );
-        assert_eq!(
-            parse_milliseconds("18446744073709551615s"),
-            Err(DurationError::TooLong)
-        );
+        assert_eq!(parse_milliseconds("18446744073709551616ms"), Err(DurationError::TooLong));
+        assert_eq!(parse_milliseconds("18446744073709551615s"), Err(DurationError::TooLong));
     }
 }

@@ -17,20 +17,14 @@ pub(crate) struct Entry {
 
 /// `#[volt::main]`.
 pub(crate) const MAIN: Entry = Entry {
-    description: Macro {
-        name: "volt::main",
-        parameter: "io: Io",
-    },
+    description: Macro { name: "volt::main", parameter: "io: Io" },
     default_workers: None,
     is_test: false,
 };
 
 /// `#[volt::test]`.
 pub(crate) const TEST: Entry = Entry {
-    description: Macro {
-        name: "volt::test",
-        parameter: "io: Io",
-    },
+    description: Macro { name: "volt::test", parameter: "io: Io" },
     default_workers: Some(2),
     is_test: true,
 };
@@ -102,11 +96,7 @@ pub(crate) fn expand(entry: &Entry, options: TokenStream, item: TokenStream) -> 
     if entry.is_test {
         function.remove_test_attributes(description, &mut errors);
     }
-    let code = if is_callable {
-        start(entry, &function, &options)
-    } else {
-        function.placeholder()
-    };
+    let code = if is_callable { start(entry, &function, &options) } else { function.placeholder() };
     Expansion { code, errors }
 }
 
@@ -117,27 +107,16 @@ fn start(entry: &Entry, function: &Function, options: &RuntimeOptions) -> TokenS
         None => quote!(::volt),
     };
     let default_workers = entry.default_workers.map(Literal::u64_unsuffixed);
-    let workers = options
-        .workers
-        .clone()
-        .or(default_workers)
-        .map(|n| quote!(.workers(#n)));
+    let workers = options.workers.clone().or(default_workers).map(|n| quote!(.workers(#n)));
     let backend = options.backend.map(|variant| {
         let variant = Ident::new(variant, Span::call_site());
         quote!(.backend(#volt::Backend::#variant))
     });
-    let max_blocking_threads = options
-        .max_blocking_threads
-        .as_ref()
-        .map(|n| quote!(.max_blocking_threads(#n)));
+    let max_blocking_threads =
+        options.max_blocking_threads.as_ref().map(|n| quote!(.max_blocking_threads(#n)));
 
     let test = entry.is_test.then(|| quote!(#[::core::prelude::v1::test]));
-    let Function {
-        attributes,
-        visibility,
-        signature,
-        ..
-    } = function;
+    let Function { attributes, visibility, signature, .. } = function;
     let (name, output) = (&signature.ident, &signature.output);
     let nested = function.nested();
     let (parameter, call) = function.call("io");
@@ -258,10 +237,7 @@ mod tests {
     #[test]
     fn test_has_two_workers_and_keeps_its_attributes() {
         assert_expands(
-            test(
-                "",
-                "#[should_panic(expected = \"x\")] async fn t(io: Io) { panic!(\"x\") }",
-            ),
+            test("", "#[should_panic(expected = \"x\")] async fn t(io: Io) { panic!(\"x\") }"),
             quote! {
                 #[::core::prelude::v1::test]
                 #[should_panic(expected = "x")]
@@ -280,10 +256,7 @@ mod tests {
     #[test]
     fn test_takes_the_options_of_main() {
         assert_expands(
-            test(
-                "workers = 1, backend = \"epoll\"",
-                "async fn t() -> io::Result<()> { Ok(()) }",
-            ),
+            test("workers = 1, backend = \"epoll\"", "async fn t() -> io::Result<()> { Ok(()) }"),
             quote! {
                 #[::core::prelude::v1::test]
                 fn t() -> io::Result<()> {
@@ -305,10 +278,7 @@ mod tests {
             let expansion = main(&format!("backend = \"{name}\""), "async fn main() {}");
             assert_errors(&expansion.errors, &[]);
             let code = expansion.code.to_string().replace(' ', "");
-            assert!(
-                code.contains(&format!(".backend(::volt::Backend::{variant})")),
-                "{code}"
-            );
+            assert!(code.contains(&format!(".backend(::volt::Backend::{variant})")), "{code}");
         }
     }
 
@@ -363,10 +333,7 @@ mod tests {
         let expansion = main("", "pub fn main(io: Io) { f(io) }");
         assert_errors(
             &expansion.errors,
-            &[(
-                "fn",
-                "`#[volt::main]` goes on an `async fn`: write `async fn main(io: Io)`",
-            )],
+            &[("fn", "`#[volt::main]` goes on an `async fn`: write `async fn main(io: Io)`")],
         );
         assert_same(
             expansion.code,
@@ -381,11 +348,8 @@ mod tests {
     fn refuses_a_second_test_attribute_and_removes_it() {
         let message =
             "remove this second test attribute: `#[volt::test]` makes the function a test";
-        for attribute in [
-            "#[test]",
-            "#[::core::prelude::v1::test]",
-            "#[volt::sim_test(seeds = 3)]",
-        ] {
+        for attribute in ["#[test]", "#[::core::prelude::v1::test]", "#[volt::sim_test(seeds = 3)]"]
+        {
             let expansion = test("", &format!("{attribute} #[ignore] async fn t() {{}}"));
             assert_errors(&expansion.errors, &[(attribute, message)]);
             assert_same(expansion.code, test("", "#[ignore] async fn t() {}").code);
@@ -398,10 +362,7 @@ mod tests {
         assert_errors(
             &main("threads = 1, workers", "fn main() {}").errors,
             &[
-                (
-                    "fn",
-                    "`#[volt::main]` goes on an `async fn`: write `async fn main(io: Io)`",
-                ),
+                ("fn", "`#[volt::main]` goes on an `async fn`: write `async fn main(io: Io)`"),
                 (
                     "threads",
                     "unknown option `threads`: `#[volt::main]` takes `workers`, `backend`, \

@@ -39,12 +39,7 @@ impl Parse for Function {
         let brace = syn::braced!(content in input);
         let mut body = Group::new(Delimiter::Brace, content.parse()?);
         body.set_span(brace.span.join());
-        Ok(Self {
-            attributes,
-            visibility,
-            signature,
-            body,
-        })
+        Ok(Self { attributes, visibility, signature, body })
     }
 }
 
@@ -70,22 +65,13 @@ impl Function {
         let name = of.name;
         let expected = of.signature(&signature.ident);
         if let Some(token) = &signature.constness {
-            errors.push_at(
-                token,
-                format!("`#[{name}]` takes no `const fn`: write `{expected}`"),
-            );
+            errors.push_at(token, format!("`#[{name}]` takes no `const fn`: write `{expected}`"));
         }
         if let Safety::Unsafe(token) = &signature.safety {
-            errors.push_at(
-                token,
-                format!("`#[{name}]` takes no `unsafe fn`: write `{expected}`"),
-            );
+            errors.push_at(token, format!("`#[{name}]` takes no `unsafe fn`: write `{expected}`"));
         }
         if let Some(abi) = &signature.abi {
-            errors.push_at(
-                abi,
-                format!("`#[{name}]` takes no `extern fn`: write `{expected}`"),
-            );
+            errors.push_at(abi, format!("`#[{name}]` takes no `extern fn`: write `{expected}`"));
         }
         if !signature.generics.params.is_empty() {
             errors.push_at(
@@ -160,9 +146,7 @@ impl Function {
     ///
     /// A nested function, unlike an `async` block, keeps the return type for `?` and for coercions.
     pub(crate) fn nested(&self) -> TokenStream {
-        let Self {
-            signature, body, ..
-        } = self;
+        let Self { signature, body, .. } = self;
         quote!(#signature #body)
     }
 
@@ -184,11 +168,7 @@ impl Function {
     /// An empty function of the same name, for a signature that cannot be called. Without it, the
     /// compiler would report the missing function as well.
     pub(crate) fn placeholder(&self) -> TokenStream {
-        let Self {
-            visibility,
-            signature,
-            ..
-        } = self;
+        let Self { visibility, signature, .. } = self;
         let name = &signature.ident;
         quote! {
             #[allow(dead_code)]
@@ -202,10 +182,7 @@ mod tests {
     use super::*;
     use crate::testing::{assert_errors, assert_same, source};
 
-    const OF: Macro = Macro {
-        name: "volt::main",
-        parameter: "io: Io",
-    };
+    const OF: Macro = Macro { name: "volt::main", parameter: "io: Io" };
 
     fn parse(item: &str) -> Function {
         match Function::parse(&OF, source(item)) {
@@ -245,11 +222,7 @@ mod tests {
 
     #[test]
     fn accepts_none_or_one_parameter_of_any_pattern() {
-        for item in [
-            "async fn f() {}",
-            "async fn f(io: Io) {}",
-            "fn f(Wrap(x): &'_ Io,) {}",
-        ] {
+        for item in ["async fn f() {}", "async fn f(io: Io) {}", "fn f(Wrap(x): &'_ Io,) {}"] {
             assert_refuses(item, &[]);
         }
     }
@@ -277,14 +250,8 @@ mod tests {
         assert_refuses(
             "const unsafe extern \"C\" fn f() {}",
             &[
-                (
-                    "const",
-                    "`#[volt::main]` takes no `const fn`: write `async fn f(io: Io)`",
-                ),
-                (
-                    "unsafe",
-                    "`#[volt::main]` takes no `unsafe fn`: write `async fn f(io: Io)`",
-                ),
+                ("const", "`#[volt::main]` takes no `const fn`: write `async fn f(io: Io)`"),
+                ("unsafe", "`#[volt::main]` takes no `unsafe fn`: write `async fn f(io: Io)`"),
                 (
                     "extern \"C\"",
                     "`#[volt::main]` takes no `extern fn`: write `async fn f(io: Io)`",
@@ -344,10 +311,7 @@ mod tests {
         parse("fn f() {}").check_async(&OF, &mut errors);
         assert_errors(
             &errors,
-            &[(
-                "fn",
-                "`#[volt::main]` goes on an `async fn`: write `async fn f(io: Io)`",
-            )],
+            &[("fn", "`#[volt::main]` goes on an `async fn`: write `async fn f(io: Io)`")],
         );
     }
 

@@ -71,9 +71,7 @@ use proc_macro::TokenStream;
 /// value of the wrong kind.
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::expand(&entry::MAIN, options.into(), item.into())
-        .into_tokens()
-        .into()
+    entry::expand(&entry::MAIN, options.into(), item.into()).into_tokens().into()
 }
 
 /// Runs an `async fn` as an ordinary `#[test]`, on a runtime of its own.
@@ -126,9 +124,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// The compile errors of `#[volt::main]`, and one for a second test attribute on the same function.
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::expand(&entry::TEST, options.into(), item.into())
-        .into_tokens()
-        .into()
+    entry::expand(&entry::TEST, options.into(), item.into()).into_tokens().into()
 }
 
 /// Runs a function as an ordinary `#[test]` in the simulated machine, once for each of many seeds.
@@ -191,7 +187,5 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
 /// kind.
 #[proc_macro_attribute]
 pub fn sim_test(options: TokenStream, item: TokenStream) -> TokenStream {
-    sim_test::expand(options.into(), item.into())
-        .into_tokens()
-        .into()
+    sim_test::expand(options.into(), item.into()).into_tokens().into()
 }

@@ -24,10 +24,7 @@ pub(crate) struct Setting {
 impl Setting {
     /// An error at the value, with the option's example.
     pub(crate) fn wrong_value(&self, takes: &str) -> syn::Error {
-        self.error(format!(
-            "`{}` takes {takes}: write `{}`",
-            self.name, self.example
-        ))
+        self.error(format!("`{}` takes {takes}: write `{}`", self.name, self.example))
     }
 
     fn error(&self, message: String) -> syn::Error {
@@ -78,20 +75,13 @@ impl Setting {
     /// The value as one of `choices`; `what` names them in the message.
     pub(crate) fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> syn::Result<T> {
         let given = self.string()?.value();
-        choices
-            .iter()
-            .find(|(name, _)| *name == given)
-            .map(|(_, choice)| *choice)
-            .ok_or_else(|| {
-                let names: Vec<String> = choices
-                    .iter()
-                    .map(|(name, _)| format!("`\"{name}\"`"))
-                    .collect();
-                self.error(format!(
-                    "unknown {what} `{given:?}`: write {}",
-                    list(&names, "or")
-                ))
-            })
+        choices.iter().find(|(name, _)| *name == given).map(|(_, choice)| *choice).ok_or_else(
+            || {
+                let names: Vec<String> =
+                    choices.iter().map(|(name, _)| format!("`\"{name}\"`")).collect();
+                self.error(format!("unknown {what} `{given:?}`: write {}", list(&names, "or")))
+            },
+        )
     }
 
     /// The value as the path of a crate.
@@ -131,10 +121,8 @@ fn read_one<O>(
     values: &mut O,
 ) -> syn::Result<()> {
     let takes = || {
-        let names: Vec<String> = known
-            .iter()
-            .map(|option| format!("`{}`", option.names[0]))
-            .collect();
+        let names: Vec<String> =
+            known.iter().map(|option| format!("`{}`", option.names[0])).collect();
         format!("`#[{attribute}]` takes {}", list(&names, "and"))
     };
     let TokenTree::Ident(name) = &piece[0] else {
@@ -142,10 +130,7 @@ fn read_one<O>(
         return Err(syn::Error::new(piece[0].span(), message));
     };
     let written = name.to_string();
-    let Some(index) = known
-        .iter()
-        .position(|option| option.names.contains(&&*written))
-    else {
+    let Some(index) = known.iter().position(|option| option.names.contains(&&*written)) else {
         let message = format!("unknown option `{written}`: {}", takes());
         return Err(syn::Error::new(name.span(), message));
     };
@@ -170,14 +155,7 @@ fn read_one<O>(
             return Err(syn::Error::new(name.span(), message));
         }
     };
-    (option.set)(
-        values,
-        &Setting {
-            name: written,
-            example: option.example,
-            value,
-        },
-    )
+    (option.set)(values, &Setting { name: written, example: option.example, value })
 }
 
 fn is_comma(token: &TokenTree) -> bool {
@@ -289,10 +267,7 @@ mod tests {
     #[test]
     fn refuses_unknown_options() {
         let takes = "`#[volt::paint]` takes `count`, `text`, `colour` and `crate`";
-        assert_refuses(
-            "size = 1",
-            &[("size", &format!("unknown option `size`: {takes}"))],
-        );
+        assert_refuses("size = 1", &[("size", &format!("unknown option `size`: {takes}"))]);
         let expected = format!("expected the name of an option: {takes}");
         assert_refuses("3", &[("3", &expected)]);
         assert_refuses("count = 3,, text = \"x\"", &[(",", &expected)]);
@@ -307,10 +282,7 @@ mod tests {
         );
         assert_refuses(
             "number = 1, count = 1",
-            &[(
-                "count",
-                "`number` and `count` are the same option: keep one of them",
-            )],
+            &[("count", "`number` and `count` are the same option: keep one of them")],
         );
     }
 
@@ -331,15 +303,9 @@ mod tests {
         assert_refuses("count = 0", &[("0", "`count` is at least 1")]);
         assert_refuses(
             "count = 18446744073709551616",
-            &[(
-                "18446744073709551616",
-                "`count` is at most 18446744073709551615",
-            )],
+            &[("18446744073709551616", "`count` is at most 18446744073709551615")],
         );
-        assert_eq!(
-            read_text("count = 18446744073709551615").0.count,
-            Some(u64::MAX)
-        );
+        assert_eq!(read_text("count = 18446744073709551615").0.count, Some(u64::MAX));
     }
 
     #[test]
@@ -354,10 +320,7 @@ mod tests {
     fn refuses_unknown_choices() {
         assert_refuses(
             "colour = \"Red\"",
-            &[(
-                "\"Red\"",
-                "unknown colour `\"Red\"`: write `\"red\"` or `\"blue\"`",
-            )],
+            &[("\"Red\"", "unknown colour `\"Red\"`: write `\"red\"` or `\"blue\"`")],
         );
     }
 

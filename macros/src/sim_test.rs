@@ -9,10 +9,7 @@ use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Lit, LitStr, Path, ReturnType};
 
-const DESCRIPTION: Macro = Macro {
-    name: "volt::sim_test",
-    parameter: "world: World",
-};
+const DESCRIPTION: Macro = Macro { name: "volt::sim_test", parameter: "world: World" };
 
 /// How many seeds a test runs that names no number.
 const DEFAULT_SEEDS: u64 = 100;
@@ -95,17 +92,11 @@ fn milliseconds(setting: &Setting) -> syn::Result<Literal> {
     let literal = setting.literal(TAKES)?;
     let milliseconds = match &literal {
         Lit::Str(text) => duration::parse_milliseconds(&text.value()),
-        Lit::Int(_) => setting
-            .number(0)?
-            .checked_mul(1_000)
-            .ok_or(DurationError::TooLong),
+        Lit::Int(_) => setting.number(0)?.checked_mul(1_000).ok_or(DurationError::TooLong),
         _ => Err(DurationError::Malformed),
     };
     match milliseconds {
-        Ok(0) => Err(syn::Error::new(
-            literal.span(),
-            "`virtual_time_limit` is more than zero",
-        )),
+        Ok(0) => Err(syn::Error::new(literal.span(), "`virtual_time_limit` is more than zero")),
         Ok(milliseconds) => Ok(Literal::u64_unsuffixed(milliseconds)),
         Err(DurationError::Malformed) => Err(setting.wrong_value(TAKES)),
         Err(DurationError::TooLong) => {
@@ -129,11 +120,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Expansion {
     let is_callable = errors.is_empty();
     let options = options::read(DESCRIPTION.name, OPTIONS, options, &mut errors);
     function.remove_test_attributes(&DESCRIPTION, &mut errors);
-    let code = if is_callable {
-        run(&function, &options)
-    } else {
-        function.placeholder()
-    };
+    let code = if is_callable { run(&function, &options) } else { function.placeholder() };
     Expansion { code, errors }
 }
 
@@ -159,12 +146,7 @@ fn run(function: &Function, options: &SimOptions) -> TokenStream {
         Some(path) => quote!(#path),
         None => quote!(::volt),
     };
-    let Function {
-        attributes,
-        visibility,
-        signature,
-        ..
-    } = function;
+    let Function { attributes, visibility, signature, .. } = function;
     let name = &signature.ident;
     let options = options_value(&volt, name.to_token_stream(), options);
     let nested = function.nested();
@@ -208,17 +190,8 @@ fn run(function: &Function, options: &SimOptions) -> TokenStream {
 
 /// The value of the simulator's `Options`.
 fn options_value(volt: &TokenStream, name: TokenStream, options: &SimOptions) -> TokenStream {
-    let SimOptions {
-        strategy,
-        seed,
-        step_limit,
-        isolate_process,
-        ..
-    } = options;
-    let seeds = options
-        .seeds
-        .clone()
-        .unwrap_or_else(|| Literal::u64_unsuffixed(DEFAULT_SEEDS));
+    let SimOptions { strategy, seed, step_limit, isolate_process, .. } = options;
+    let seeds = options.seeds.clone().unwrap_or_else(|| Literal::u64_unsuffixed(DEFAULT_SEEDS));
     let virtual_time_limit = options
         .virtual_time_limit
         .as_ref()
@@ -327,10 +300,7 @@ mod tests {
         let expansion = sim_test("", "async fn t() {}");
         assert_errors(&expansion.errors, &[]);
         let code = expansion.code.to_string().replace(' ', "");
-        assert!(
-            code.contains("|_|asyncmove{letoutcome=t().await;"),
-            "{code}"
-        );
+        assert!(code.contains("|_|asyncmove{letoutcome=t().await;"), "{code}");
     }
 
     #[test]
@@ -345,10 +315,7 @@ mod tests {
             let expansion = sim_test(&format!("virtual_time_limit = {value}"), "fn t() {}");
             assert_errors(&expansion.errors, &[]);
             let code = expansion.code.to_string().replace(' ', "");
-            assert!(
-                code.contains(&format!("Duration::from_millis({expected})")),
-                "{code}"
-            );
+            assert!(code.contains(&format!("Duration::from_millis({expected})")), "{code}");
         }
     }
 
@@ -362,10 +329,7 @@ mod tests {
         }
         for value in ["0", "\"0ms\""] {
             let errors = sim_test(&format!("virtual_time_limit = {value}"), "fn t() {}").errors;
-            assert_errors(
-                &errors,
-                &[(value, "`virtual_time_limit` is more than zero")],
-            );
+            assert_errors(&errors, &[(value, "`virtual_time_limit` is more than zero")]);
         }
         for value in ["18446744073709552", "\"18446744073709552s\""] {
             let errors = sim_test(&format!("virtual_time_limit = {value}"), "fn t() {}").errors;
@@ -381,25 +345,16 @@ mod tests {
                 let expansion = sim_test(&format!("{option} = \"{value}\""), "fn t() {}");
                 assert_errors(&expansion.errors, &[]);
                 let code = expansion.code.to_string().replace(' ', "");
-                assert!(
-                    code.contains(&format!("isolate_process:{expected}")),
-                    "{code}"
-                );
+                assert!(code.contains(&format!("isolate_process:{expected}")), "{code}");
             }
         }
         assert_errors(
             &sim_test("isolation = \"thread\", isolate = \"process\"", "fn t() {}").errors,
-            &[(
-                "isolate",
-                "`isolation` and `isolate` are the same option: keep one of them",
-            )],
+            &[("isolate", "`isolation` and `isolate` are the same option: keep one of them")],
         );
         assert_errors(
             &sim_test("isolation = \"vm\"", "fn t() {}").errors,
-            &[(
-                "\"vm\"",
-                "unknown isolation `\"vm\"`: write `\"thread\"` or `\"process\"`",
-            )],
+            &[("\"vm\"", "unknown isolation `\"vm\"`: write `\"thread\"` or `\"process\"`")],
         );
     }
 
@@ -414,10 +369,7 @@ mod tests {
     fn refuses_numbers_that_would_test_nothing() {
         assert_errors(
             &sim_test("seeds = 0, step_limit = 0", "fn t() {}").errors,
-            &[
-                ("0", "`seeds` is at least 1"),
-                ("0", "`step_limit` is at least 1"),
-            ],
+            &[("0", "`seeds` is at least 1"), ("0", "`step_limit` is at least 1")],
         );
     }
 

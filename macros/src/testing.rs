@@ -36,17 +36,10 @@ fn flatten(stream: TokenStream) -> Vec<String> {
 pub(crate) fn assert_errors(errors: &Errors, expected: &[(&str, &str)]) {
     let found: Vec<(String, String)> = errors
         .iter()
-        .map(|error| {
-            (
-                error.span().source_text().unwrap_or_default(),
-                error.to_string(),
-            )
-        })
+        .map(|error| (error.span().source_text().unwrap_or_default(), error.to_string()))
         .collect();
-    let expected: Vec<(String, String)> = expected
-        .iter()
-        .map(|(at, message)| (String::from(*at), String::from(*message)))
-        .collect();
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(at, message)| (String::from(*at), String::from(*message))).collect();
     assert_eq!(found, expected);
 }
 
@@ -60,6 +53,5 @@ pub(crate) fn assert_expands(expansion: Expansion, expected: TokenStream) {
 /// Source text as tokens whose spans know that text.
 #[track_caller]
 pub(crate) fn source(text: &str) -> TokenStream {
-    text.parse()
-        .expect("the test's source text has balanced delimiters")
+    text.parse().expect("the test's source text has balanced delimiters")
 }

@@ -28,10 +28,7 @@ fn strings(table: &Table, key: &str) -> Result<Vec<String>, String> {
     let Some(Value::Array(values)) = table.get(key) else {
         return Err(error());
     };
-    values
-        .iter()
-        .map(|value| value.as_str().map(str::to_owned).ok_or_else(error))
-        .collect()
+    values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(error)).collect()
 }
 
 fn parse_machine(value: &Value, at: &str) -> Result<Machine, String> {
@@ -58,9 +55,7 @@ fn parse_machine(value: &Value, at: &str) -> Result<Machine, String> {
 ///
 /// The place of what is no list of machines, and what is wrong with it.
 pub fn parse_list(path: &str, text: &str) -> Result<Vec<Machine>, String> {
-    let table = text
-        .parse::<Table>()
-        .map_err(|error| format!("{path}:1: {error}"))?;
+    let table = text.parse::<Table>().map_err(|error| format!("{path}:1: {error}"))?;
     if let Some(key) = table.keys().find(|key| key.as_str() != "machine") {
         return Err(format!("{path}:1: the list has no `{key}`"));
     }
@@ -100,10 +95,8 @@ why = "An example."
     fn machines_are_read_with_their_places() {
         let text = format!("# Header.\n{LIST}\n{}", LIST.replace("Gate", "Door"));
         let list = parse_list("list.toml", &text).expect("the list is well-formed");
-        let read: Vec<_> = list
-            .iter()
-            .map(|machine| (machine.at.as_str(), machine.kind.as_str()))
-            .collect();
+        let read: Vec<_> =
+            list.iter().map(|machine| (machine.at.as_str(), machine.kind.as_str())).collect();
         assert_eq!(read, [("list.toml:3", "Gate"), ("list.toml:11", "Door")]);
         assert_eq!(list[1].fields, ["Door.state"]);
     }
@@ -115,22 +108,11 @@ why = "An example."
             ("[machines]", "list.toml:1: "),
             ("[[machine", "list.toml:1: "),
             ("\n[[machine]]\ntype = \"A\"", "list.toml:2: `file` "),
-            (
-                LIST.replace("why", "reason").as_str(),
-                "list.toml:2: a machine has no `reason`",
-            ),
-            (
-                LIST.replace("[\"Gate.state\"]", "[1]").as_str(),
-                "list.toml:2: `fields` ",
-            ),
-            (
-                LIST.replace("\"An example.\"", "1").as_str(),
-                "list.toml:2: `why` ",
-            ),
+            (LIST.replace("why", "reason").as_str(), "list.toml:2: a machine has no `reason`"),
+            (LIST.replace("[\"Gate.state\"]", "[1]").as_str(), "list.toml:2: `fields` "),
+            (LIST.replace("\"An example.\"", "1").as_str(), "list.toml:2: `why` "),
         ] {
-            let error = parse_list("list.toml", list)
-                .err()
-                .expect("the list is malformed");
+            let error = parse_list("list.toml", list).err().expect("the list is malformed");
             assert!(error.starts_with(start), "{error}");
         }
     }

@@ -52,11 +52,7 @@ impl Meanings {
 
     /// The first type of shared state that `kind` mentions.
     pub fn shared_in(&self, kind: &Type, module: &[String]) -> Option<String> {
-        let mut mention = Mention {
-            meanings: self,
-            module,
-            found: None,
-        };
+        let mut mention = Mention { meanings: self, module, found: None };
         mention.visit_type(kind);
         mention.found
     }
@@ -70,9 +66,7 @@ impl Meanings {
         if !words.iter().any(defines) {
             return None;
         }
-        words
-            .into_iter()
-            .find_map(|word| self.shared(&[word], module))
+        words.into_iter().find_map(|word| self.shared(&[word], module))
     }
 }
 
@@ -95,11 +89,7 @@ struct Mention<'a> {
 
 impl<'ast> Visit<'ast> for Mention<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments: Vec<String> = path
-            .segments
-            .iter()
-            .map(|part| plain(&part.ident))
-            .collect();
+        let segments: Vec<String> = path.segments.iter().map(|part| plain(&part.ident)).collect();
         // It holds nothing, whatever it names.
         if segments.last().is_some_and(|last| last == "PhantomData") {
             return;
@@ -162,11 +152,7 @@ pub fn meanings(sources: &[Source], list: &[Machine]) -> Meanings {
         if is_apart(source.scope.gates) {
             continue;
         }
-        let mut declarations = Declarations {
-            scope: source.scope.clone(),
-            meanings,
-            aliases,
-        };
+        let mut declarations = Declarations { scope: source.scope.clone(), meanings, aliases };
         declarations.visit_file(&source.file);
         (meanings, aliases) = (declarations.meanings, declarations.aliases);
     }

@@ -19,10 +19,7 @@ fn clauses(text: &str) -> Vec<(u32, usize)> {
         let (number, _) = clause.strip_prefix('C')?.split_once(". ")?;
         number.parse::<u32>().ok()
     };
-    text.lines()
-        .enumerate()
-        .filter_map(|(index, line)| Some((number(line)?, index + 1)))
-        .collect()
+    text.lines().enumerate().filter_map(|(index, line)| Some((number(line)?, index + 1))).collect()
 }
 
 /// The number at the front of a test's name, as in `c12_a_wake_is_not_lost`.
@@ -79,15 +76,12 @@ fn breaches(contract: &str, suite: &[(String, String)]) -> Vec<String> {
     let mut numbers = BTreeMap::new();
     for (number, line) in clauses(contract) {
         if let Some(first) = numbers.insert(number, line) {
-            breaches.push(format!(
-                "{CONTRACT}:{line}: clause C{number} also stands on line {first}"
-            ));
+            breaches
+                .push(format!("{CONTRACT}:{line}: clause C{number} also stands on line {first}"));
         }
     }
     if numbers.is_empty() {
-        breaches.push(format!(
-            "{CONTRACT}:1: no clause of the form `/// C1. text`"
-        ));
+        breaches.push(format!("{CONTRACT}:1: no clause of the form `/// C1. text`"));
     }
     let mut tested = BTreeMap::new();
     for (path, text) in suite {
@@ -162,10 +156,7 @@ mod tests {
     #[test]
     fn a_test_without_a_clause_is_reported() {
         for planted in ["fn c2_x() {}", "suite! { c2_x }"] {
-            let breaches = found(
-                CLAUSES,
-                &format!("fn c1_a() {{}} fn c12_b() {{}}\n{planted}"),
-            );
+            let breaches = found(CLAUSES, &format!("fn c1_a() {{}} fn c12_b() {{}}\n{planted}"));
             assert_eq!(breaches.len(), 1, "{breaches:?}");
             assert!(breaches[0].starts_with("tests/platform.rs:2: `c2_x` tests clause C2"));
         }

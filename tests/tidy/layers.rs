@@ -124,9 +124,7 @@ mod tests {
     use crate::source::parse_all;
 
     fn parse(files: &[(&str, &str)]) -> Vec<Source> {
-        let files = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         parse_all(files.collect()).expect("the samples parse")
     }
 
@@ -143,10 +141,7 @@ mod tests {
             "use crate::Io;",
         ] {
             let sources = parse(&[
-                (
-                    "src/lib.rs",
-                    "pub use runtime::{Handle as Io}; mod runtime;",
-                ),
+                ("src/lib.rs", "pub use runtime::{Handle as Io}; mod runtime;"),
                 ("src/sync/mutex.rs", text),
             ]);
             let breaches = climbs(&sources);
@@ -174,10 +169,7 @@ mod tests {
     #[test]
     fn a_module_without_a_layer_is_reported() {
         let sources = parse(&[
-            (
-                "src/lib.rs",
-                "mod sync;\nmod stray {}\n#[cfg(test)] mod tests;",
-            ),
+            ("src/lib.rs", "mod sync;\nmod stray {}\n#[cfg(test)] mod tests;"),
             ("src/tests.rs", ""),
             ("src/lost/mod.rs", ""),
         ]);

@@ -18,10 +18,7 @@ fn key_parts(key: &str) -> Vec<String> {
             (None, '"' | '\'') => quote = Some(character),
             (None, '.') => parts.push(String::new()),
             (None, ' ' | '\t') => {}
-            _ => parts
-                .last_mut()
-                .expect("there is always a last part")
-                .push(character),
+            _ => parts.last_mut().expect("there is always a last part").push(character),
         }
     }
     parts
@@ -46,8 +43,7 @@ fn depth_of(line: &str) -> isize {
 }
 
 fn is_reason(line: &str) -> bool {
-    line.strip_prefix('#')
-        .is_some_and(|reason| !reason.trim_matches(['#', ' ']).is_empty())
+    line.strip_prefix('#').is_some_and(|reason| !reason.trim_matches(['#', ' ']).is_empty())
 }
 
 /// The dependencies of a manifest as its parser sees them.
@@ -211,10 +207,8 @@ version = "0.7"
 
     #[test]
     fn a_planted_dependency_in_a_hidden_form_is_reported() {
-        for text in [
-            "# Reason.\ndependencies = { a = \"1\" }",
-            "# Reason.\ndependencies.a = \"1\"",
-        ] {
+        for text in ["# Reason.\ndependencies = { a = \"1\" }", "# Reason.\ndependencies.a = \"1\""]
+        {
             let breaches = breaches("Cargo.toml", text);
             assert_eq!(breaches.len(), 1, "{text}: {breaches:?}");
         }

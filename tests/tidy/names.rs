@@ -21,10 +21,7 @@ pub struct Name {
 
 /// Every path that `source` names. A lone identifier counts only when it is an import.
 pub fn names(source: &Source) -> Vec<Name> {
-    let mut collector = Collector {
-        scope: source.scope.clone(),
-        found: Vec::new(),
-    };
+    let mut collector = Collector { scope: source.scope.clone(), found: Vec::new() };
     collector.visit_file(&source.file);
     collector.found
 }
@@ -37,12 +34,7 @@ struct Collector {
 impl Collector {
     fn push(&mut self, segments: Vec<String>, bound: Option<String>, line: usize) {
         if segments.len() > 1 || bound.is_some() {
-            self.found.push(Name {
-                segments,
-                bound,
-                line,
-                scope: self.scope.clone(),
-            });
+            self.found.push(Name { segments, bound, line, scope: self.scope.clone() });
         }
     }
 
@@ -220,10 +212,7 @@ mod tests {
     #[test]
     fn imports_are_flattened() {
         let text = "use ::a::{b::{self, C as D}, e::*, f}; extern crate g as h;";
-        assert_eq!(
-            named(text),
-            ["a::b", "a::b::C as D", "a::e::*", "a::f", "g as h"]
-        );
+        assert_eq!(named(text), ["a::b", "a::b::C as D", "a::e::*", "a::f", "g as h"]);
     }
 
     #[test]
@@ -242,23 +231,12 @@ mod tests {
             { ::g::h::<i::J>($x, \"k::l\"); } $crate::n::o() } }";
         assert_eq!(
             named(text),
-            [
-                "a::b",
-                "a::b::C",
-                "a::d as e",
-                "f",
-                "g::h",
-                "i::J",
-                "crate::n::o"
-            ]
+            ["a::b", "a::b::C", "a::d as e", "f", "g::h", "i::J", "crate::n::o"]
         );
     }
 
     #[test]
     fn comments_name_nothing() {
-        assert_eq!(
-            named("//! `a::b`\n/// [`c::d`]\nfn f() {} // e::f"),
-            [""; 0]
-        );
+        assert_eq!(named("//! `a::b`\n/// [`c::d`]\nfn f() {} // e::f"), [""; 0]);
     }
 }

@@ -22,13 +22,7 @@ const CRATES: [&str; 13] = [
 ];
 
 /// What `std::net` has besides sockets.
-const ADDRESSES: [&str; 5] = [
-    "AddrParseError",
-    "IpAddr",
-    "Ipv4Addr",
-    "Ipv6Addr",
-    "Shutdown",
-];
+const ADDRESSES: [&str; 5] = ["AddrParseError", "IpAddr", "Ipv4Addr", "Ipv6Addr", "Shutdown"];
 
 fn is_address(name: &str) -> bool {
     name.starts_with("SocketAddr") || ADDRESSES.contains(&name)
@@ -72,10 +66,7 @@ fn objection(name: &Name) -> Option<String> {
         name if CRATES.contains(&name) || name.starts_with("rand_") => {}
         _ => return None,
     }
-    Some(format!(
-        "`{}` goes around the seam; name `crate::platform` instead",
-        segments.join("::")
-    ))
+    Some(format!("`{}` goes around the seam; name `crate::platform` instead", segments.join("::")))
 }
 
 fn breaches(sources: &[Source]) -> Vec<String> {
@@ -150,10 +141,7 @@ mod tests {
         ] {
             let breaches = found("src/net/tcp.rs", text);
             assert!(!breaches.is_empty(), "missed: {text}");
-            assert!(
-                breaches[0].starts_with("src/net/tcp.rs:1: "),
-                "{breaches:?}"
-            );
+            assert!(breaches[0].starts_with("src/net/tcp.rs:1: "), "{breaches:?}");
         }
     }
 
@@ -183,9 +171,6 @@ mod tests {
         assert_none(&found("src/sim/world.rs", text));
         assert_eq!(found("src/local/mod.rs", text).len(), 1);
         assert_eq!(found("src/sim/world.rs", "use std::thread;").len(), 1);
-        assert_none(&found(
-            "src/platform/real/mod.rs",
-            "use std::thread; use mio::Poll;",
-        ));
+        assert_none(&found("src/platform/real/mod.rs", "use std::thread; use mio::Poll;"));
     }
 }

@@ -140,10 +140,7 @@ impl Source {
 
     /// Whether the file belongs to the platform, the one layer that may go below the seam.
     pub fn is_platform(&self) -> bool {
-        self.scope
-            .module
-            .first()
-            .is_some_and(|top| top == "platform")
+        self.scope.module.first().is_some_and(|top| top == "platform")
     }
 }
 
@@ -187,10 +184,7 @@ pub fn read(path: &Path) -> (String, String) {
 ///
 /// When there is none, so that no rule passes by looking at nothing, or when one does not parse.
 pub fn load() -> Vec<Source> {
-    let files: Vec<_> = rust_files(&root().join("src"))
-        .iter()
-        .map(|path| read(path))
-        .collect();
+    let files: Vec<_> = rust_files(&root().join("src")).iter().map(|path| read(path)).collect();
     assert!(!files.is_empty(), "no source file found below src/");
     parse_all(files).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -205,10 +199,7 @@ pub fn parse_all(files: Vec<(String, String)>) -> Result<Vec<Source>, String> {
     for (path, text) in files {
         let file = syn::parse_file(&text)
             .map_err(|error| format!("{path}:{}: {error}", error.span().start().line))?;
-        let scope = Scope {
-            gates: Gates::of(&file.attrs),
-            module: module_of(&path),
-        };
+        let scope = Scope { gates: Gates::of(&file.attrs), module: module_of(&path) };
         sources.push(Source { path, file, scope });
     }
 
@@ -218,10 +209,8 @@ pub fn parse_all(files: Vec<(String, String)>) -> Result<Vec<Source>, String> {
     for source in &sources {
         declare(&source.file.items, &source.scope, &mut declared);
     }
-    let own: HashMap<_, _> = sources
-        .iter()
-        .map(|source| (source.scope.module.clone(), source.scope.gates))
-        .collect();
+    let own: HashMap<_, _> =
+        sources.iter().map(|source| (source.scope.module.clone(), source.scope.gates)).collect();
     for source in &mut sources {
         let module = &source.scope.module;
         let mut gates = source.scope.gates;
@@ -377,10 +366,7 @@ mod tests {
     #[test]
     fn a_file_takes_the_cfgs_of_its_declaration() {
         let files = [
-            (
-                "src/lib.rs",
-                "mod a; #[cfg(unix)] mod b; #[cfg(test)] mod b;",
-            ),
+            ("src/lib.rs", "mod a; #[cfg(unix)] mod b; #[cfg(test)] mod b;"),
             ("src/a/mod.rs", "#[cfg(all(test, volt_loom))] mod models;"),
             ("src/a/models.rs", "mod inner;"),
             ("src/a/models/inner.rs", ""),
@@ -408,15 +394,9 @@ mod tests {
     fn paths_resolve_from_where_they_are_written() {
         let module = owned(&["net", "tcp"]);
         let resolved = |parts: &[&str]| resolve(&owned(parts), &module);
-        assert_eq!(
-            resolved(&["crate", "time", "Sleep"]),
-            Some(owned(&["time", "Sleep"]))
-        );
+        assert_eq!(resolved(&["crate", "time", "Sleep"]), Some(owned(&["time", "Sleep"])));
         assert_eq!(resolved(&["self", "x"]), Some(owned(&["net", "tcp", "x"])));
-        assert_eq!(
-            resolved(&["super", "super", "time"]),
-            Some(owned(&["time"]))
-        );
+        assert_eq!(resolved(&["super", "super", "time"]), Some(owned(&["time"])));
         assert_eq!(resolved(&["std", "time"]), None);
     }
 }

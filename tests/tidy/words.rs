@@ -11,25 +11,14 @@ use proc_macro2::{LineColumn, TokenStream, TokenTree};
 use crate::source::{assert_none, root};
 
 /// Marks of unfinished work, as whole words: a template of `mktemp` has longer ones.
-const MARKS: [&str; 3] = [
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("X", "XX"),
-];
+const MARKS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
 
 /// Code that is not there yet, and tests that do not run.
-const STUBS: [&str; 3] = [
-    concat!("to", "do!("),
-    concat!("unimple", "mented!("),
-    concat!("#[ign", "ore"),
-];
+const STUBS: [&str; 3] =
+    [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ign", "ore")];
 
 /// Folders that exist on one machine only.
-const FOLDERS: [&str; 3] = [
-    concat!("/ho", "me/"),
-    concat!("/ro", "ot/"),
-    concat!("/wo", "rk/"),
-];
+const FOLDERS: [&str; 3] = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/")];
 
 /// Names that say nothing about what a file holds.
 const EMPTY_NAMES: [&str; 4] = ["utils", "common", "helpers", "misc"];
@@ -60,9 +49,7 @@ fn stray_words(path: &str, text: &str) -> Vec<String> {
     for (index, line) in text.lines().enumerate() {
         let marks = MARKS.into_iter().filter(|mark| has_word(line, mark));
         let stubs = STUBS.into_iter().filter(|stub| line.contains(stub));
-        let folders = FOLDERS
-            .into_iter()
-            .filter(|folder| has_absolute_path(line, folder));
+        let folders = FOLDERS.into_iter().filter(|folder| has_absolute_path(line, folder));
         for needle in marks.chain(stubs).chain(folders) {
             breaches.push(format!("{path}:{}: contains `{needle}`", index + 1));
         }
@@ -77,9 +64,7 @@ fn unsplittable(tokens: TokenStream, found: &mut Vec<(LineColumn, LineColumn)>) 
             TokenTree::Group(group) => unsplittable(group.stream(), found),
             TokenTree::Literal(literal) => {
                 let text = literal.to_string();
-                let is_raw = ["r", "br", "cr"]
-                    .iter()
-                    .any(|prefix| text.starts_with(prefix));
+                let is_raw = ["r", "br", "cr"].iter().any(|prefix| text.starts_with(prefix));
                 if text.contains('"') && (is_raw || !text.contains(char::is_whitespace)) {
                     found.push((literal.span().start(), literal.span().end()));
                 }
@@ -100,17 +85,11 @@ fn long_lines(path: &str, text: &str) -> Vec<String> {
     }
     let mut breaches = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let edge = LineColumn {
-            line: index + 1,
-            column: WIDTH,
-        };
+        let edge = LineColumn { line: index + 1, column: WIDTH };
         let is_held = |(start, end): &(LineColumn, LineColumn)| *start <= edge && edge < *end;
         if is_long(line) && !literals.iter().any(is_held) {
             let width = line.chars().count();
-            breaches.push(format!(
-                "{path}:{}: {width} columns, more than {WIDTH}",
-                edge.line
-            ));
+            breaches.push(format!("{path}:{}: {width} columns, more than {WIDTH}", edge.line));
         }
     }
     breaches
@@ -119,9 +98,7 @@ fn long_lines(path: &str, text: &str) -> Vec<String> {
 fn empty_name(path: &str) -> Option<String> {
     let mut parts = path.strip_suffix(".rs")?.split('/');
     let part = parts.find(|part| EMPTY_NAMES.contains(part))?;
-    Some(format!(
-        "{path}:1: `{part}` says nothing about what the file holds"
-    ))
+    Some(format!("{path}:1: `{part}` says nothing about what the file holds"))
 }
 
 fn breaches(path: &str, text: &str) -> Vec<String> {
@@ -135,11 +112,8 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
 
 /// The files that git tracks below `directory`, or nothing where there is no git or no checkout.
 fn tracked(directory: &Path) -> Option<Vec<String>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(directory)
-        .output()
-        .ok()?;
+    let output =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(directory).output().ok()?;
     if !output.status.success() {
         return None;
     }

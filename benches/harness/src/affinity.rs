@@ -62,11 +62,7 @@ impl Pinned {
         let mask = system::mask();
         let pinned_to = PINNED_TO.get();
         pin(cpu);
-        Self {
-            mask,
-            pinned_to,
-            not_send: PhantomData,
-        }
+        Self { mask, pinned_to, not_send: PhantomData }
     }
 }
 
@@ -129,11 +125,7 @@ impl Placement {
     /// If `cpus` is empty.
     pub fn new(cpus: Vec<usize>, first: usize) -> Self {
         assert!(!cpus.is_empty(), "there is no CPU to place threads on");
-        Self {
-            cpus,
-            next: AtomicUsize::new(first),
-            creator: thread::current().id(),
-        }
+        Self { cpus, next: AtomicUsize::new(first), creator: thread::current().id() }
     }
 
     /// Pins the calling thread to the next CPU. Does nothing on the thread that created `self`:
@@ -163,9 +155,7 @@ mod system {
 
     pub(super) fn allowed() -> Vec<usize> {
         let mask = mask();
-        (0..CpuSet::MAX_CPU)
-            .filter(|&cpu| mask.is_set(cpu))
-            .collect()
+        (0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect()
     }
 
     pub(super) fn pin(cpu: usize) {
@@ -204,9 +194,7 @@ mod tests {
 
     /// Runs on a thread of its own, so that the test's thread keeps its CPUs.
     fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-        thread::spawn(work)
-            .join()
-            .expect("the thread does not panic")
+        thread::spawn(work).join().expect("the thread does not panic")
     }
 
     #[test]

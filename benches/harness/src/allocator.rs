@@ -120,9 +120,7 @@ mod tests {
         let counted = while_counting(|| {
             let before = Counts::now();
             let allocate = || drop(black_box(vec![0_u8; 1 << 20]));
-            std::thread::spawn(allocate)
-                .join()
-                .expect("the thread only allocates");
+            std::thread::spawn(allocate).join().expect("the thread only allocates");
             Counts::now().since(before)
         });
         assert!(counted.bytes >= 1 << 20);

@@ -24,10 +24,7 @@ pub(crate) fn lines(result: &RowResult) -> String {
         "ratio_to_tokio": result.ratio_to_tokio(),
         "ratio_to_best": result.ratio_to_best(),
     });
-    contenders
-        .chain([ratios])
-        .map(|object| format!("{object}\n"))
-        .collect()
+    contenders.chain([ratios]).map(|object| format!("{object}\n")).collect()
 }
 
 #[cfg(test)]

@@ -120,21 +120,13 @@ mod tests {
     use super::*;
 
     fn options(json: bool, list: bool) -> Options {
-        Options {
-            rows: Vec::new(),
-            effort: Effort::Quick,
-            json,
-            list,
-            plot: None,
-        }
+        Options { rows: Vec::new(), effort: Effort::Quick, json, list, plot: None }
     }
 
     fn rows() -> Vec<Row> {
         let work = || std::thread::sleep(std::time::Duration::from_micros(50));
         vec![
-            Row::new("sleep", 1)
-                .timed("volt", work)
-                .timed("tokio", work),
+            Row::new("sleep", 1).timed("volt", work).timed("tokio", work),
             Row::new("absent", 1).leave_out("nobody can run it"),
         ]
     }
@@ -153,16 +145,8 @@ mod tests {
     #[test]
     fn the_table_has_a_line_for_each_row() {
         let table = written(&options(false, false));
-        assert!(
-            table
-                .lines()
-                .any(|line| line.starts_with("sleep ") && line.contains("tokio"))
-        );
-        assert!(
-            table
-                .lines()
-                .any(|line| line.contains("left out: nobody can run it"))
-        );
+        assert!(table.lines().any(|line| line.starts_with("sleep ") && line.contains("tokio")));
+        assert!(table.lines().any(|line| line.contains("left out: nobody can run it")));
     }
 
     #[test]

@@ -20,10 +20,8 @@ impl Measurement {
     /// Condenses the samples of one contender, of which the last one counted allocations.
     fn of(contender: String, ops: u64, samples: &[Sample]) -> Self {
         let per_op = |total: f64| total / ops as f64;
-        let mut times: Vec<f64> = samples
-            .iter()
-            .map(|sample| per_op(sample.elapsed.as_nanos() as f64))
-            .collect();
+        let mut times: Vec<f64> =
+            samples.iter().map(|sample| per_op(sample.elapsed.as_nanos() as f64)).collect();
         times.sort_by(f64::total_cmp);
         let last = samples[samples.len() - 1];
         Self {
@@ -50,11 +48,7 @@ pub(crate) fn is_volt(contender: &str) -> bool {
 /// The middle of sorted values; the mean of the middle two if their number is even.
 fn median(sorted: &[f64]) -> f64 {
     let upper = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        sorted[upper]
-    } else {
-        (sorted[upper - 1] + sorted[upper]) / 2.0
-    }
+    if sorted.len() % 2 == 1 { sorted[upper] } else { (sorted[upper - 1] + sorted[upper]) / 2.0 }
 }
 
 /// A measured row.
@@ -66,15 +60,11 @@ pub(crate) struct RowResult {
 
 impl RowResult {
     pub(crate) fn volt(&self) -> impl Iterator<Item = &Measurement> {
-        self.measurements
-            .iter()
-            .filter(|measurement| measurement.is_volt())
+        self.measurements.iter().filter(|measurement| measurement.is_volt())
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Measurement> {
-        self.measurements
-            .iter()
-            .filter(|measurement| !measurement.is_volt())
+        self.measurements.iter().filter(|measurement| !measurement.is_volt())
     }
 
     /// Volt's best median over the best peer's; below 1 is ahead. `None` if either side is absent.
@@ -84,17 +74,13 @@ impl RowResult {
 
     /// Volt's best median over tokio's.
     pub(crate) fn ratio_to_tokio(&self) -> Option<f64> {
-        let tokio = self
-            .peers()
-            .filter(|measurement| measurement.contender == "tokio");
+        let tokio = self.peers().filter(|measurement| measurement.contender == "tokio");
         Some(least_median(self.volt())? / least_median(tokio)?)
     }
 }
 
 fn least_median<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Option<f64> {
-    measurements
-        .map(|measurement| measurement.median_ns)
-        .min_by(f64::total_cmp)
+    measurements.map(|measurement| measurement.median_ns).min_by(f64::total_cmp)
 }
 
 /// A contender at work, and what its iterations took.
@@ -124,11 +110,8 @@ pub(crate) fn measure(row: Row, effort: Effort) -> RowResult {
     }
     for remaining in (0..effort.measured()).rev() {
         for contender in &mut contenders {
-            let sample = if remaining == 0 {
-                while_counting(&mut contender.run)
-            } else {
-                (contender.run)()
-            };
+            let sample =
+                if remaining == 0 { while_counting(&mut contender.run) } else { (contender.run)() };
             contender.samples.push(sample);
         }
     }
@@ -136,10 +119,7 @@ pub(crate) fn measure(row: Row, effort: Effort) -> RowResult {
         .into_iter()
         .map(|contender| Measurement::of(contender.name, ops, &contender.samples))
         .collect();
-    RowResult {
-        row: name,
-        measurements,
-    }
+    RowResult { row: name, measurements }
 }
 
 #[cfg(test)]
@@ -162,21 +142,12 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn result(medians: &[(&str, f64)]) -> RowResult {
-        let measurements = medians
-            .iter()
-            .map(|&(name, median)| measurement(name, median));
-        RowResult {
-            row: "spawn".to_owned(),
-            measurements: measurements.collect(),
-        }
+        let measurements = medians.iter().map(|&(name, median)| measurement(name, median));
+        RowResult { row: "spawn".to_owned(), measurements: measurements.collect() }
     }
 
     fn sample(nanos: u64, bytes: u64, allocations: u64) -> Sample {
-        Sample {
-            elapsed: Duration::from_nanos(nanos),
-            bytes,
-            allocations,
-        }
+        Sample { elapsed: Duration::from_nanos(nanos), bytes, allocations }
     }
 
     #[test]
@@ -198,11 +169,7 @@ pub(crate) mod tests {
 
     #[test]
     fn ratios_compare_volts_best_with_the_best_peer_and_with_tokio() {
-        let medians = [
-            ("volt-epoll", 30.0),
-            ("volt-io_uring", 20.0),
-            ("tokio", 40.0),
-        ];
+        let medians = [("volt-epoll", 30.0), ("volt-io_uring", 20.0), ("tokio", 40.0)];
         assert_eq!(result(&medians).ratio_to_best(), Some(0.5));
         assert_eq!(result(&medians).ratio_to_tokio(), Some(0.5));
         let slower = result(&[("volt", 20.0), ("tokio", 40.0), ("smol", 10.0)]);
@@ -214,10 +181,7 @@ pub(crate) mod tests {
     fn without_volt_or_without_peers_there_is_no_ratio() {
         assert_eq!(result(&[("volt", 20.0)]).ratio_to_best(), None);
         assert_eq!(result(&[("smol", 20.0)]).ratio_to_best(), None);
-        assert_eq!(
-            result(&[("volt", 20.0), ("smol", 20.0)]).ratio_to_tokio(),
-            None
-        );
+        assert_eq!(result(&[("volt", 20.0), ("smol", 20.0)]).ratio_to_tokio(), None);
     }
 
     #[test]
@@ -233,26 +197,16 @@ pub(crate) mod tests {
             let turns = Rc::clone(&turns);
             move || turns.borrow_mut().push(letter)
         };
-        let row = Row::new("turns", 1)
-            .timed("volt", turn('A'))
-            .timed("tokio", turn('B'));
+        let row = Row::new("turns", 1).timed("volt", turn('A')).timed("tokio", turn('B'));
         let measured = measure(row, Effort::Quick);
         assert_eq!(*turns.borrow(), "AB".repeat(6));
-        assert!(
-            measured
-                .measurements
-                .iter()
-                .all(|each| each.iterations == 5)
-        );
+        assert!(measured.measurements.iter().all(|each| each.iterations == 5));
     }
 
     #[test]
     fn the_last_iteration_counts_allocations() {
         let allocate = || drop(std::hint::black_box(vec![0_u8; 4096]));
-        let measured = measure(
-            Row::new("allocate", 1).timed("volt", allocate),
-            Effort::Quick,
-        );
+        let measured = measure(Row::new("allocate", 1).timed("volt", allocate), Effort::Quick);
         assert!(measured.measurements[0].bytes_per_op >= 4096.0);
         assert!(measured.measurements[0].allocs_per_op >= 1.0);
     }

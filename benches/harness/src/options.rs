@@ -24,16 +24,8 @@ impl Options {
 
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
-            rows: matches
-                .get_many::<String>("row")
-                .unwrap_or_default()
-                .cloned()
-                .collect(),
-            effort: if matches.get_flag("quick") {
-                Effort::Quick
-            } else {
-                Effort::Full
-            },
+            rows: matches.get_many::<String>("row").unwrap_or_default().cloned().collect(),
+            effort: if matches.get_flag("quick") { Effort::Quick } else { Effort::Full },
             json: matches.get_flag("json"),
             list: matches.get_flag("list"),
             plot: matches.get_one::<PathBuf>("plot").cloned(),
@@ -43,30 +35,18 @@ impl Options {
 
 fn command(program: &'static str) -> Command {
     let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     Command::new(program)
         .about("Runs Volt and its peers in turn and reports the ratio of their medians")
         .arg(
-            Arg::new("row")
-                .num_args(0..)
-                .action(ArgAction::Append)
-                .help(
-                    "The rows to measure, by name or without their variant; all if none is named",
-                ),
+            Arg::new("row").num_args(0..).action(ArgAction::Append).help(
+                "The rows to measure, by name or without their variant; all if none is named",
+            ),
         )
-        .arg(flag(
-            "json",
-            "Print one JSON object a line instead of the table",
-        ))
+        .arg(flag("json", "Print one JSON object a line instead of the table"))
         .arg(flag("quick", "Measure fewer iterations"))
-        .arg(flag(
-            "list",
-            "Print the names of the rows and measure nothing",
-        ))
+        .arg(flag("list", "Print the names of the rows and measure nothing"))
         .arg(
             Arg::new("plot")
                 .long("plot")
@@ -83,9 +63,7 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Options, clap::Error> {
         let words = std::iter::once("benches").chain(line.split_whitespace());
-        Ok(Options::from_matches(
-            &command("benches").try_get_matches_from(words)?,
-        ))
+        Ok(Options::from_matches(&command("benches").try_get_matches_from(words)?))
     }
 
     #[test]
@@ -107,12 +85,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_exits_with_2() {
-        assert_eq!(
-            parsed("--fast")
-                .expect_err("there is no such flag")
-                .exit_code(),
-            2
-        );
+        assert_eq!(parsed("--fast").expect_err("there is no such flag").exit_code(), 2);
     }
 
     #[test]

@@ -40,19 +40,12 @@ pub(crate) fn draw(path: &Path, ratios: &[(String, f64)]) -> Result<(), Box<dyn 
         let colour = if *ratio < 1.0 { AHEAD } else { BEHIND };
         let bar = [(ZERO, top), (end_of(*ratio), bottom)];
         area.draw(&Rectangle::new(bar, colour.filled()))?;
-        area.draw(&Text::new(
-            name.as_str(),
-            (ZERO - 10, middle),
-            text(HPos::Right),
-        ))?;
+        area.draw(&Text::new(name.as_str(), (ZERO - 10, middle), text(HPos::Right)))?;
         let beside = (end_of(*ratio) + 8, middle);
         area.draw(&Text::new(format!("{ratio:.2}"), beside, text(HPos::Left)))?;
     }
     // Last, so that it stays visible across the bars of the rows that are behind.
-    area.draw(&PathElement::new(
-        [(end_of(1.0), TOP - 10), (end_of(1.0), bottom)],
-        BLACK,
-    ))?;
+    area.draw(&PathElement::new([(end_of(1.0), TOP - 10), (end_of(1.0), bottom)], BLACK))?;
     area.present()?;
     Ok(())
 }
@@ -65,16 +58,10 @@ mod tests {
     fn the_chart_names_each_row_and_its_ratio() {
         let name = format!("volt-bench-harness-{}.svg", std::process::id());
         let path = std::env::temp_dir().join(name);
-        draw(
-            &path,
-            &[("spawn".to_owned(), 0.5), ("wake".to_owned(), 2.0)],
-        )
-        .expect("it is written");
+        draw(&path, &[("spawn".to_owned(), 0.5), ("wake".to_owned(), 2.0)]).expect("it is written");
         let chart = std::fs::read_to_string(&path).expect("the chart is there");
         std::fs::remove_file(&path).expect("the chart can be removed");
-        for part in [
-            "<svg", "spawn", "wake", "0.50", "2.00", "#2E7D32", "#C62828",
-        ] {
+        for part in ["<svg", "spawn", "wake", "0.50", "2.00", "#2E7D32", "#C62828"] {
             assert!(chart.contains(part), "`{part}` is missing in {chart}");
         }
     }

@@ -110,10 +110,7 @@ impl Row {
     /// a peer and bears the name of its crate.
     #[must_use]
     pub fn contender(mut self, name: &str, setup: impl FnOnce() -> Run + 'static) -> Self {
-        self.contenders.push(Contender {
-            name: name.to_owned(),
-            setup: Box::new(setup),
-        });
+        self.contenders.push(Contender { name: name.to_owned(), setup: Box::new(setup) });
         self
     }
 
@@ -151,9 +148,7 @@ impl Row {
     }
 
     pub(crate) fn contender_names(&self) -> impl Iterator<Item = &str> {
-        self.contenders
-            .iter()
-            .map(|contender| contender.name.as_str())
+        self.contenders.iter().map(|contender| contender.name.as_str())
     }
 
     pub(crate) fn into_contenders(self) -> Vec<Contender> {
@@ -193,10 +188,7 @@ impl fmt::Display for UnknownRow {
 /// means all.
 pub(crate) fn select(rows: Vec<Row>, asked: &[String]) -> Result<Vec<Row>, UnknownRow> {
     let names = |row: &Row, name: &String| *name == row.name || *name == row.family;
-    if let Some(unknown) = asked
-        .iter()
-        .find(|&name| !rows.iter().any(|row| names(row, name)))
-    {
+    if let Some(unknown) = asked.iter().find(|&name| !rows.iter().any(|row| names(row, name))) {
         return Err(UnknownRow {
             asked: unknown.clone(),
             known: rows.into_iter().map(|row| row.name).collect(),
@@ -220,10 +212,7 @@ mod tests {
 
     fn selected(asked: &[&str]) -> Result<Vec<String>, UnknownRow> {
         let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
-        Ok(select(rows(), &asked)?
-            .into_iter()
-            .map(|row| row.name)
-            .collect())
+        Ok(select(rows(), &asked)?.into_iter().map(|row| row.name).collect())
     }
 
     #[test]
@@ -247,9 +236,7 @@ mod tests {
 
     #[test]
     fn an_unknown_row_is_refused_and_the_known_ones_are_listed() {
-        let message = selected(&["spawn", "spwan"])
-            .expect_err("a typing error")
-            .to_string();
+        let message = selected(&["spawn", "spwan"]).expect_err("a typing error").to_string();
         assert!(message.contains("`spwan`"), "{message}");
         assert!(message.contains("\n  spawn_batch"), "{message}");
     }

@@ -43,20 +43,13 @@ impl Stopwatch {
     /// Starts to measure.
     pub fn start() -> Self {
         // The clock is read last here and first in `stop`: nothing of our own is timed.
-        Self {
-            counts: Counts::now(),
-            started: Instant::now(),
-        }
+        Self { counts: Counts::now(), started: Instant::now() }
     }
 
     /// Ends the measurement.
     pub fn stop(self) -> Sample {
         let elapsed = self.started.elapsed();
         let counts = Counts::now().since(self.counts);
-        Sample {
-            elapsed,
-            bytes: counts.bytes,
-            allocations: counts.allocations,
-        }
+        Sample { elapsed, bytes: counts.bytes, allocations: counts.allocations }
     }
 }

@@ -44,15 +44,10 @@ impl Table {
     }
 
     pub(crate) fn line(&self, result: &RowResult) -> String {
-        let ratio = result
-            .ratio_to_best()
-            .map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let ratio = result.ratio_to_best().map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         let amounts = |of: fn(&Measurement) -> f64| {
             let in_order = result.volt().chain(result.peers());
-            in_order
-                .map(|each| amount(of(each)))
-                .collect::<Vec<_>>()
-                .join(" / ")
+            in_order.map(|each| amount(of(each))).collect::<Vec<_>>().join(" / ")
         };
         self.columns(
             &result.row,
@@ -93,11 +88,7 @@ fn times<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> String {
     let cells: Vec<String> = measurements
         .map(|each| format!("{} {:>TIME_WIDTH$}", each.contender, time(each.median_ns)))
         .collect();
-    if cells.is_empty() {
-        "-".to_owned()
-    } else {
-        cells.join(BETWEEN_CONTENDERS)
-    }
+    if cells.is_empty() { "-".to_owned() } else { cells.join(BETWEEN_CONTENDERS) }
 }
 
 /// A time in the unit that keeps it short.
@@ -116,9 +107,7 @@ fn time(nanos: f64) -> String {
 /// A number of bytes or allocations: whole where it is whole to two digits.
 fn amount(value: f64) -> String {
     let digits = format!("{value:.2}");
-    digits
-        .strip_suffix(".00")
-        .map_or(digits.clone(), str::to_owned)
+    digits.strip_suffix(".00").map_or(digits.clone(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -127,9 +116,7 @@ mod tests {
     use crate::measure::tests::result;
 
     fn table() -> Table {
-        Table::for_rows(&[Row::new("spawn", 1)
-            .timed("volt", || ())
-            .timed("tokio", || ())])
+        Table::for_rows(&[Row::new("spawn", 1).timed("volt", || ()).timed("tokio", || ())])
     }
 
     #[test]

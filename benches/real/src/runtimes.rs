@@ -65,9 +65,7 @@ where
             .expect("the system grants tokio its threads");
         Box::new(move || {
             let measured = runtime.spawn(body());
-            runtime
-                .block_on(measured)
-                .expect("the measured task runs to its end")
+            runtime.block_on(measured).expect("the measured task runs to its end")
         })
     }
 }
@@ -116,11 +114,7 @@ impl SmolThreads {
                 })
             })
             .collect();
-        Self {
-            executor,
-            stop,
-            threads,
-        }
+        Self { executor, stop, threads }
     }
 }
 
@@ -128,9 +122,7 @@ impl Drop for SmolThreads {
     fn drop(&mut self) {
         self.stop.close();
         for thread in self.threads.drain(..) {
-            thread
-                .join()
-                .expect("a thread that drives smol's executor does not panic");
+            thread.join().expect("a thread that drives smol's executor does not panic");
         }
     }
 }

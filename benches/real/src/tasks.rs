@@ -116,23 +116,15 @@ async fn batches_on_smol(executor: SmolExecutor) -> Sample {
 fn blocking_spawn(row: Row, on: &[usize]) -> Row {
     let worker = &on[..1];
     let pool = on[on.len() - 1];
-    row.contender(
-        "volt",
-        on_volt(1, worker, move |io| blocking_on_volt(io, pool)),
-    )
-    .contender(
-        "tokio",
-        on_tokio(1, worker, move || blocking_on_tokio(pool)),
-    )
-    .contender("smol", on_smol(1, worker, move |_| blocking_on_smol(pool)))
+    row.contender("volt", on_volt(1, worker, move |io| blocking_on_volt(io, pool)))
+        .contender("tokio", on_tokio(1, worker, move || blocking_on_tokio(pool)))
+        .contender("smol", on_smol(1, worker, move |_| blocking_on_smol(pool)))
 }
 
 async fn blocking_on_volt(io: volt::Io, pool: usize) -> Sample {
     let stopwatch = Stopwatch::start();
     for _ in 0..OPS {
-        io.spawn_blocking(move || pin(pool))
-            .await
-            .expect("the job ends");
+        io.spawn_blocking(move || pin(pool)).await.expect("the job ends");
     }
     stopwatch.stop()
 }
@@ -140,9 +132,7 @@ async fn blocking_on_volt(io: volt::Io, pool: usize) -> Sample {
 async fn blocking_on_tokio(pool: usize) -> Sample {
     let stopwatch = Stopwatch::start();
     for _ in 0..OPS {
-        tokio::task::spawn_blocking(move || pin(pool))
-            .await
-            .expect("the job ends");
+        tokio::task::spawn_blocking(move || pin(pool)).await.expect("the job ends");
     }
     stopwatch.stop()
 }

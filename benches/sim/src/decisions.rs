@@ -30,10 +30,7 @@ pub(crate) fn rows(effort: Effort) -> Vec<Row> {
 fn check_volt(strategy: Strategy, each: u64) {
     let report = check_with_volt(SEED, strategy, move || on_volt::increments(each));
     let increments = each * THREADS as u64;
-    assert!(
-        report.steps() >= increments,
-        "a scheduling point was skipped"
-    );
+    assert!(report.steps() >= increments, "a scheduling point was skipped");
 }
 
 /// Runs shuttle's PCT, of the same depth, twice and measures the second execution: in the first it
@@ -45,9 +42,6 @@ fn shuttle_pct(each: u64) -> Sample {
         *restart.lock().expect("nobody panics with the lock") = Some(Stopwatch::start());
         on_shuttle::increments(each);
     });
-    let stopwatch = stopwatch
-        .lock()
-        .expect("nobody panics with the lock")
-        .take();
+    let stopwatch = stopwatch.lock().expect("nobody panics with the lock").take();
     stopwatch.expect("the program ran").stop()
 }

@@ -6,6 +6,7 @@
 //! else can happen waits for it for real. Such waits are no decisions: what they are for is not
 //! part of the simulation.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -85,10 +86,22 @@ static WAITER_COUNT: AtomicUsize = AtomicUsize::new(0);
 /// The inboxes of the worlds that live, by number.
 static WORLDS: Mutex<Vec<(u32, Weak<Inbox>)>> = Mutex::new(Vec::new());
 
+thread_local! {
+    /// Whether this thread is busy with the table: the wake-ups of the table's own locks are
+    /// futex calls too, and must not come back here.
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+fn with_waiters<R>(f: impl FnOnce(&mut Vec<AddressWaiter>) -> R) -> R {
+    let before = BUSY.replace(true);
+    let result = f(&mut WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
+    BUSY.set(before);
+    result
+}
+
 /// A simulated thread is about to wait on `address`.
 pub(crate) fn register(address: usize, inbox: &Arc<Inbox>) {
-    let mut waiters = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
-    waiters.push(AddressWaiter { address, inbox: Arc::clone(inbox) });
+    with_waiters(|waiters| waiters.push(AddressWaiter { address, inbox: Arc::clone(inbox) }));
     // SeqCst: pairs with the waker, which changes the futex word and then reads this count; the
     // waiter raises the count and then compares the word.
     WAITER_COUNT.fetch_add(1, Ordering::SeqCst);
@@ -96,34 +109,34 @@ pub(crate) fn register(address: usize, inbox: &Arc<Inbox>) {
 
 /// It has stopped waiting.
 pub(crate) fn deregister(address: usize, inbox: &Arc<Inbox>) {
-    let mut waiters = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
     let held =
         |waiter: &AddressWaiter| waiter.address == address && Arc::ptr_eq(&waiter.inbox, inbox);
-    if let Some(index) = waiters.iter().position(held) {
-        waiters.swap_remove(index);
-        WAITER_COUNT.fetch_sub(1, Ordering::SeqCst);
-    }
+    with_waiters(|waiters| {
+        if let Some(index) = waiters.iter().position(held) {
+            waiters.swap_remove(index);
+            WAITER_COUNT.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
 }
 
 /// A thread that is not of the waiters' world wakes up to `count` waiters on `address`; how many
 /// it may have reached.
 pub(crate) fn wake_address(address: usize, count: u32, not_in: Option<&Arc<Inbox>>) -> u32 {
-    if WAITER_COUNT.load(Ordering::SeqCst) == 0 {
+    if WAITER_COUNT.load(Ordering::SeqCst) == 0 || BUSY.get() {
         return 0;
     }
-    let mut reached = 0;
-    let waiters = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
-    for waiter in waiters.iter().filter(|waiter| waiter.address == address) {
-        if reached == count {
-            break;
+    let reached = |waiter: &&AddressWaiter| {
+        let own = not_in.is_some_and(|inbox| Arc::ptr_eq(&waiter.inbox, inbox));
+        waiter.address == address && !own
+    };
+    with_waiters(|waiters| {
+        let mut woken = 0;
+        for waiter in waiters.iter().filter(reached).take(count as usize) {
+            waiter.inbox.put(ExternalWake { wait_for: WaitFor::Address(address), count: 1 });
+            woken += 1;
         }
-        if not_in.is_some_and(|inbox| Arc::ptr_eq(&waiter.inbox, inbox)) {
-            continue;
-        }
-        waiter.inbox.put(ExternalWake { wait_for: WaitFor::Address(address), count: 1 });
-        reached += 1;
-    }
-    reached
+        woken
+    })
 }
 
 /// Makes a world known to real threads.

@@ -124,6 +124,10 @@ pub(crate) struct Limits {
 struct State {
     threads: ThreadTable,
     current: u32,
+    /// The thread that made the last choice, and stops unless it chose itself.
+    stopping: u32,
+    /// Thread-local blocks that threads share which parted from one that unwinds.
+    shared_blocks: Vec<native_tls::Block>,
     decider: Decider,
     hash: RunHash,
     log: EventLog,
@@ -518,7 +522,28 @@ impl World {
     #[inline]
     fn switch(&self) {
         self.with(|state| state.counters.switches += 1);
+        if !self.whole_machine && std::thread::panicking() {
+            self.part_from_unwinding();
+        }
         self.suspend();
+    }
+
+    /// The running thread stops while it unwinds, and shares its thread-locals with others: from
+    /// here on those have another block, in which the panic count is zero.
+    #[cold]
+    fn part_from_unwinding(&self) {
+        let Some(block) = outside(native_tls::Block::take) else { return };
+        self.with(|state| {
+            let unwinding = state.stopping;
+            let shared = state.threads.get(unwinding).thread_pointer;
+            for number in 0..state.threads.all().len() as u32 {
+                let thread = state.threads.get(number);
+                if number != unwinding && thread.thread_pointer == shared {
+                    thread.thread_pointer = block.pointer();
+                }
+            }
+            state.shared_blocks.push(block);
+        });
     }
 
     /// The one place where a simulated thread stops.
@@ -530,7 +555,9 @@ impl World {
         // SAFETY: the yielder lives in the frame of the running thread's body, below us on this
         // very stack, so it is valid as long as we run.
         unsafe { (*yielder).suspend(()) };
+        // Other threads that share the block have run, or the block is another one.
         set_running_yielder(yielder);
+        WORLD.set(ptr::from_ref(self));
     }
 }
 
@@ -562,6 +589,7 @@ impl State {
     fn choose_next(&mut self, yielding: bool) -> bool {
         let me = self.current;
         let next = self.decider.choose_thread(self.threads.runnable(), me, yielding);
+        self.stopping = me;
         self.current = next;
         next != me
     }

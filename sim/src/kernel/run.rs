@@ -79,6 +79,8 @@ pub(crate) fn run(
         state: UnsafeCell::new(State {
             threads: ThreadTable::new(),
             current: 0,
+            stopping: 0,
+            shared_blocks: Vec::new(),
             decider,
             hash: RunHash::new(),
             log: plan.log,
@@ -139,9 +141,10 @@ pub(crate) fn spawn(
     Ok(world.with(|state| {
         let spawner = state.current;
         let number = state.threads.add(name, start);
+        let shared = state.threads.get(spawner).thread_pointer;
         let thread = state.threads.get(number);
         thread.coroutine = Some(Box::new(coroutine));
-        thread.thread_pointer = block.as_ref().map_or(0, Block::pointer);
+        thread.thread_pointer = block.as_ref().map_or(shared, Block::pointer);
         thread.block = block;
         thread.stack_size = stack_size;
         state.counters.threads += 1;
@@ -238,6 +241,7 @@ fn finish(world: World, strategy: String) -> Outcome {
         recycle(&world, number);
     }
     let mut state = world.state.into_inner();
+    state.shared_blocks.drain(..).for_each(Block::give_back);
     if state.stop.is_none()
         && let Some(message) = state.first_panic()
     {
