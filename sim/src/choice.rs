@@ -58,3 +58,9 @@ pub fn observe(bytes: &[u8]) {
         world.complete(operation, bytes.len() as u64);
     }
 }
+
+/// Whether the running simulation has the bug `name` planted, so that a test can see it found:
+/// see [`Builder::plant`](crate::Builder::plant). False on an ordinary thread.
+pub fn is_planted(name: &str) -> bool {
+    kernel::current().is_some_and(|world| world.planted() == Some(name))
+}

@@ -45,6 +45,7 @@ pub struct Report {
     pub(crate) hash: u64,
     pub(crate) steps: u64,
     pub(crate) virtual_time: Duration,
+    pub(crate) real_time: Duration,
     pub(crate) counters: Counters,
 }
 
@@ -72,6 +73,11 @@ impl Report {
     /// Virtual time at the end.
     pub fn virtual_time(&self) -> Duration {
         self.virtual_time
+    }
+
+    /// How long the run took on the real machine: the one figure here that does not replay.
+    pub fn real_time(&self) -> Duration {
+        self.real_time
     }
 
     /// Exact counts of what the run did.
@@ -135,7 +141,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, strategy, hash, steps, virtual_time, counters } = &self.report;
+        let Report { seed, strategy, hash, steps, virtual_time, counters, .. } = &self.report;
         writeln!(f, "seed {seed:#x}: {}", self.kind)?;
         writeln!(f, "  {}", self.message)?;
         if !self.threads.is_empty() {

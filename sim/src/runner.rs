@@ -26,6 +26,7 @@ pub(crate) struct Job {
     pub(crate) name: Option<String>,
     /// Whether the replay line must name the strategy.
     pub(crate) names_strategy: bool,
+    pub(crate) planted: Option<&'static str>,
     pub(crate) body: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -163,6 +164,7 @@ impl Runner {
             limits: self.job.limits,
             whole_machine: self.job.whole_machine,
             find_races: self.find_races,
+            planted: self.job.planted,
             log,
         };
         let body = Arc::clone(&self.job.body);
@@ -186,6 +188,7 @@ impl Runner {
             hash: outcome.hash,
             steps: outcome.steps,
             virtual_time: Duration::from_nanos(outcome.nanoseconds),
+            real_time: outcome.real_time,
             counters: outcome.counters,
         };
         let stop = outcome.stop.take();

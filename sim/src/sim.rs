@@ -47,6 +47,7 @@ pub struct Builder {
     virtual_time: Duration,
     check_determinism: bool,
     name: Option<String>,
+    planted: Option<&'static str>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
 }
@@ -61,6 +62,7 @@ impl Sim {
             virtual_time: VIRTUAL_TIME,
             check_determinism: false,
             name: None,
+            planted: None,
             strategy_from_environment: false,
         }
     }
@@ -125,6 +127,12 @@ impl Builder {
         self
     }
 
+    /// Plants a bug: [`is_planted`](crate::is_planted) says yes to this name in the run.
+    pub fn plant(mut self, name: &'static str) -> Builder {
+        self.planted = Some(name);
+        self
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim { builder: self }
@@ -177,6 +185,7 @@ impl Builder {
             check_determinism: self.check_determinism,
             name: self.name.clone().or_else(crate::runner::test_name),
             names_strategy: self.strategy_from_environment,
+            planted: self.planted,
             body,
         }
     }

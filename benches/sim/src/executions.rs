@@ -1,10 +1,10 @@
 //! Executions per second of a tiny program: what starting and ending a run costs.
 
 use shuttle::scheduler::RandomScheduler;
-use volt::sim::Strategy;
+use volt::sim::{Sim, Strategy};
 use volt_bench_harness::Row;
 
-use crate::models::{check_with_shuttle, check_with_volt, on_shuttle, on_volt};
+use crate::models::{check_with_shuttle, on_shuttle, on_volt};
 
 const EXECUTIONS: u32 = 10_000;
 
@@ -12,9 +12,11 @@ const EXECUTIONS: u32 = 10_000;
 pub(crate) fn rows() -> Vec<Row> {
     let tiny_model = Row::new("sim_tiny_model", u64::from(EXECUTIONS))
         .timed("volt", || {
-            for seed in 0..u64::from(EXECUTIONS) {
-                check_with_volt(seed, Strategy::Random, on_volt::tiny);
-            }
+            let seeds = 0..u64::from(EXECUTIONS);
+            let sweep = Sim::builder().strategy(Strategy::Random).sweep(seeds);
+            let report = sweep.check(on_volt::tiny);
+            assert_eq!(report.runs(), u64::from(EXECUTIONS));
+            report.into_result().unwrap_or_else(|failure| panic!("{failure}"));
         })
         .timed("shuttle", || {
             let scheduler = RandomScheduler::new_from_seed(1, EXECUTIONS as usize);

@@ -156,6 +156,8 @@ pub(crate) struct World {
     whole_machine: bool,
     /// Whether vector clocks are kept.
     find_races: bool,
+    /// The bug that the run has planted.
+    planted: Option<&'static str>,
     state: UnsafeCell<State>,
     #[cfg(debug_assertions)]
     lent: Cell<bool>,
@@ -184,6 +186,10 @@ impl World {
 
     pub(crate) fn is_whole_machine(&self) -> bool {
         self.whole_machine
+    }
+
+    pub(crate) fn planted(&self) -> Option<&'static str> {
+        self.planted
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use std::panic::{self, Location, PanicHookInfo};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
 
 use super::event::{Event, Operation, OperationKind};
 use super::external::{self, Inbox};
@@ -34,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) whole_machine: bool,
     /// Look for races on `sim::cell::UnsafeCell`.
     pub(crate) find_races: bool,
+    /// A bug to plant, see `mutation!` of the program under test.
+    pub(crate) planted: Option<&'static str>,
     pub(crate) log: EventLog,
 }
 
@@ -44,6 +47,7 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
     pub(crate) steps: u64,
     pub(crate) nanoseconds: u64,
+    pub(crate) real_time: Duration,
     pub(crate) counters: Counters,
     pub(crate) log: EventLog,
     /// The program has cells whose races can be found: the run must be repeated with vector
@@ -66,6 +70,7 @@ pub(crate) fn run(
     body: Box<dyn FnOnce() -> bool>,
 ) -> Outcome {
     install_panic_hook();
+    let began = Instant::now();
     recorder.start(plan.seed);
     let replays = matches!(plan.strategy, Strategy::Tape(_));
     let (decider, strategy) =
@@ -76,6 +81,7 @@ pub(crate) fn run(
         number: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
         whole_machine: plan.whole_machine,
         find_races: plan.find_races,
+        planted: plan.planted,
         state: UnsafeCell::new(State {
             threads: ThreadTable::new(),
             current: 0,
@@ -119,7 +125,7 @@ pub(crate) fn run(
         }),
     }
     watch.end();
-    finish(world, strategy)
+    finish(world, strategy, began)
 }
 
 /// Adds a thread to the world; `body` returns whether it panicked.
@@ -232,7 +238,7 @@ fn recycle(world: &World, number: u32) {
     });
 }
 
-fn finish(world: World, strategy: String) -> Outcome {
+fn finish(world: World, strategy: String, began: Instant) -> Outcome {
     let threads = world.with(|state| state.threads.all().len() as u32);
     let mut abandoned = 0;
     for number in 0..threads {
@@ -262,6 +268,7 @@ fn finish(world: World, strategy: String) -> Outcome {
         hash: state.hash.value(),
         steps: state.steps,
         nanoseconds: state.clock.now(),
+        real_time: began.elapsed(),
         counters: state.counters,
         log: state.log,
         wants_races: state.wants_races,

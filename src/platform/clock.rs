@@ -1,0 +1,17 @@
+//! The clocks.
+
+use std::time::{Instant, SystemTime};
+
+use super::{Current, Platform};
+
+/// The monotonic clock; virtual on a simulated thread.
+#[inline]
+pub fn now() -> Instant {
+    Current::now()
+}
+
+/// The wall clock; virtual on a simulated thread.
+#[inline]
+pub fn wall() -> SystemTime {
+    Current::wall()
+}

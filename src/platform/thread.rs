@@ -1,0 +1,67 @@
+//! Threads.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::{Current, Joined, Platform};
+
+/// The right to join a thread; dropping it lets the thread run on.
+pub struct Thread(<Current as Platform>::Thread);
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread").finish_non_exhaustive()
+    }
+}
+
+impl Thread {
+    /// Waits for the thread to end.
+    ///
+    /// # Errors
+    /// The payload of the panic that ended it.
+    pub fn join(self) -> Joined {
+        Current::join(self.0)
+    }
+}
+
+/// Starts a thread; `stack_size` is in bytes.
+///
+/// # Errors
+/// If no thread can be had.
+pub fn spawn(
+    name: &str,
+    stack_size: Option<usize>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    Current::spawn(name, stack_size, Box::new(body)).map(Thread)
+}
+
+/// The name of the calling thread.
+pub fn name() -> Option<String> {
+    Current::thread_name()
+}
+
+/// How many threads can run at once; at least 1.
+pub fn parallelism() -> usize {
+    Current::parallelism()
+}
+
+/// Lets other threads run.
+pub fn yield_now() {
+    Current::yield_now();
+}
+
+/// Stops the calling thread for at least `duration`.
+pub fn sleep(duration: Duration) {
+    Current::sleep(duration);
+}
+
+/// Whether the calling thread is a simulated one.
+#[inline]
+pub fn is_simulated() -> bool {
+    #[cfg(feature = "sim")]
+    return volt_sim::thread::is_simulated();
+    #[cfg(not(feature = "sim"))]
+    false
+}

@@ -1,0 +1,15 @@
+//! The simulated machine, for tests of programs and of their parts.
+//!
+//! Without feature `sim` the modules are std's own, so that code which ships can import them.
+
+#[cfg(not(feature = "sim"))]
+mod ordinary;
+
+#[cfg(not(feature = "sim"))]
+pub use ordinary::*;
+
+#[cfg(feature = "sim")]
+pub use volt_sim::{
+    Counters, Failure, FailureKind, ParseStrategyError, Report, Sim, Strategy, Sweep, SweepReport,
+    cell, check, choose, future, hint, observe, sync, thread, thread_local,
+};
