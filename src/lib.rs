@@ -1,12 +1,26 @@
 //! Volt: an async runtime for Rust whose production code runs, unchanged, inside a seeded
 //! simulated machine.
 //!
+//! ```
+//! let answer = volt::run(|io| async move {
+//!     io.spawn(async { 6 * 7 }).await.unwrap()
+//! });
+//! assert_eq!(answer, 42);
+//! ```
+//!
 //! | module | what it is |
 //! |---|---|
+//! | [`run`], [`Runtime`], [`Io`] | starting, and the handle that says where a program runs |
+//! | [`task`] | tasks: handles, errors, names |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |
 
 #[doc(hidden)]
 pub mod platform;
 
+mod runtime;
+
 pub mod sim;
+pub mod task;
+
+pub use runtime::{Builder, Io, Runtime, run};

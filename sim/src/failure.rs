@@ -92,7 +92,7 @@ pub struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
     pub(crate) threads: Vec<String>,
-    pub(crate) details: Vec<String>,
+    pub(crate) tasks: Vec<String>,
     pub(crate) report: Report,
     pub(crate) tape: Vec<u8>,
     pub(crate) tape_path: Option<PathBuf>,
@@ -150,8 +150,11 @@ impl fmt::Display for Failure {
                 writeln!(f, "  {thread}")?;
             }
         }
-        for detail in &self.details {
-            writeln!(f, "{detail}")?;
+        if !self.tasks.is_empty() {
+            writeln!(f, "tasks alive:")?;
+            for task in &self.tasks {
+                writeln!(f, "  {task}")?;
+            }
         }
         writeln!(
             f,

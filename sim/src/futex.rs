@@ -141,6 +141,10 @@ mod real {
     }
 
     pub(super) fn wake(word: &AtomicU32, count: u32) -> u32 {
+        if count == 0 {
+            // The system call would wake one.
+            return 0;
+        }
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         let count = count.min(i32::MAX as u32);
         let arguments = [word.as_ptr() as usize, operation as usize, count as usize, 0, 0, 0];

@@ -35,6 +35,7 @@
 //! | [`Sim`], [`check`] | runs a program under seeds |
 //! | [`thread`], [`sync`], [`atomic`], [`cell`], [`futex`] | what programs are written against |
 //! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
+//! | [`laws`] | what must always hold of a runtime |
 //! | `kernel` | simulated threads, scheduling points, the clock |
 //! | `decide` | the decision source: strategies, tape |
 //! | `interpose` | system calls that simulated threads must not make |
@@ -45,6 +46,7 @@ pub mod clock;
 pub mod futex;
 pub mod future;
 pub mod hint;
+pub mod laws;
 pub mod sync;
 pub mod thread;
 

@@ -201,7 +201,7 @@ impl Runner {
                     kind: stop.kind,
                     message: stop.message,
                     threads: stop.threads,
-                    details: Vec::new(),
+                    tasks: stop.tasks,
                     report,
                     tape_path: self.save_tape(seed, &tape),
                     tape,

@@ -1,2 +1,73 @@
-//! What the engine tells whoever watches it: events that laws and reports are made of. Empty in
-//! production; in simulation never a decision.
+//! What the engine tells whoever watches it: the events that the laws and the reports of a
+//! simulation are made of. Empty in production; in simulation never a decision.
+
+use std::panic::Location;
+
+macro_rules! events {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*);)+) => {$(
+        $(#[$attribute])*
+        #[inline(always)]
+        pub fn $name($($argument: $type),*) {
+            #[cfg(feature = "sim")]
+            volt_sim::laws::$name($($argument),*);
+            #[cfg(not(feature = "sim"))]
+            let _ = ($($argument,)*);
+        }
+    )+};
+}
+
+events! {
+    /// A runtime has shut down.
+    fn runtime_ended(runtime: u32);
+    /// A thread of the runtime starts.
+    fn thread_started(runtime: u32);
+    /// A thread of the runtime ends.
+    fn thread_ended(runtime: u32);
+    /// A task is spawned.
+    fn task_spawned(
+        runtime: u32, task: usize, name: Option<&str>, place: &'static Location<'static>
+    );
+    /// A task has ended: its future is dropped.
+    fn task_ended(task: usize);
+    /// A task comes into a queue that every worker can serve.
+    fn task_queued(runtime: u32);
+    /// It leaves that queue.
+    fn task_dequeued(runtime: u32);
+    /// A worker goes to sleep.
+    fn worker_parked(runtime: u32);
+    /// A worker is awake again.
+    fn worker_unparked(runtime: u32);
+    /// A worker begins to poll a task.
+    fn poll_begins(task: usize);
+    /// It has polled the task.
+    fn poll_ends(task: usize);
+}
+
+/// A runtime starts; its number within the simulation.
+#[inline(always)]
+pub fn runtime_started() -> u32 {
+    #[cfg(feature = "sim")]
+    return volt_sim::laws::runtime_started();
+    #[cfg(not(feature = "sim"))]
+    0
+}
+
+/// The running task waits for another one to end.
+#[inline(always)]
+pub fn task_joins(task: usize) {
+    #[cfg(feature = "sim")]
+    if let Some(name) = volt_sim::laws::task_name(task) {
+        volt_sim::laws::task_waits(&format!("the end of {name}"), None);
+    }
+    #[cfg(not(feature = "sim"))]
+    let _ = task;
+}
+
+/// The running task waits for something that was asked for at `place`.
+#[inline(always)]
+pub fn task_waits(what: &str, place: &'static Location<'static>) {
+    #[cfg(feature = "sim")]
+    volt_sim::laws::task_waits(what, Some(place));
+    #[cfg(not(feature = "sim"))]
+    let _ = (what, place);
+}

@@ -56,6 +56,7 @@ impl Platform for Real {
         thread::available_parallelism().map_or(1, Into::into)
     }
 
+    #[inline]
     fn yield_now() {
         thread::yield_now();
     }
@@ -150,7 +151,8 @@ impl Futex {
 
     /// Wakes up to `count` waiters; how many are known to be woken.
     pub fn wake(&self, count: u32) -> u32 {
-        waiting::wake(&self.word, count)
+        // The system call wakes one thread even when asked for none.
+        if count == 0 { 0 } else { waiting::wake(&self.word, count) }
     }
 }
 

@@ -48,6 +48,7 @@ pub fn parallelism() -> usize {
 }
 
 /// Lets other threads run.
+#[inline]
 pub fn yield_now() {
     Current::yield_now();
 }
@@ -55,6 +56,12 @@ pub fn yield_now() {
 /// Stops the calling thread for at least `duration`.
 pub fn sleep(duration: Duration) {
     Current::sleep(duration);
+}
+
+/// Whether the calling thread unwinds from a panic.
+#[inline]
+pub fn panicking() -> bool {
+    std::thread::panicking()
 }
 
 /// Whether the calling thread is a simulated one.

@@ -7,8 +7,8 @@
 
 use super::stream::Stream;
 
-/// A thread that has been chosen this often in a row gives way once: a program that spins on a
-/// word without saying so would otherwise starve the thread it waits for.
+/// After so many choices all priorities are drawn anew: threads that stay busy for ever, spinning
+/// on a word or waking each other, would otherwise starve one that the program waits for.
 const FAIR_AFTER: u64 = 10_000;
 
 pub(super) struct Pct {
@@ -19,7 +19,10 @@ pub(super) struct Pct {
     /// Steps at which the running thread gives way, descending: the next one is last.
     change_points: Vec<u64>,
     step: u64,
-    in_a_row: u64,
+    /// The step at which priorities are drawn anew,
+    redraw_at: u64,
+    /// and the next one at which anything changes of itself.
+    look_at: u64,
     /// The index that the last choice gave, while the runnable set stays the same.
     pick: Option<u32>,
 }
@@ -36,7 +39,8 @@ impl Pct {
             lowest: 1 << 32,
             change_points,
             step: 0,
-            in_a_row: 0,
+            redraw_at: FAIR_AFTER,
+            look_at: 0,
             pick: None,
         }
     }
@@ -56,16 +60,13 @@ impl Pct {
         stream: &mut Stream,
     ) -> u32 {
         self.step += 1;
-        self.in_a_row += 1;
-        let change = self.change_points.last().is_some_and(|point| *point <= self.step);
         if let Some(pick) = self.pick
-            && !change
             && !yielding
-            && self.in_a_row < FAIR_AFTER
+            && self.step < self.look_at
         {
             return pick;
         }
-        self.choose_anew(runnable, current, yielding, change, stream)
+        self.choose_anew(runnable, current, yielding, stream)
     }
 
     fn choose_anew(
@@ -73,9 +74,12 @@ impl Pct {
         runnable: &[u32],
         current: u32,
         yielding: bool,
-        change: bool,
         stream: &mut Stream,
     ) -> u32 {
+        if self.step >= self.redraw_at {
+            self.priorities.fill(0);
+            self.redraw_at = self.step + FAIR_AFTER;
+        }
         for &thread in runnable {
             let thread = thread as usize;
             if self.priorities.len() <= thread {
@@ -85,18 +89,17 @@ impl Pct {
                 self.priorities[thread] = (1 << 32) | stream.next_u64();
             }
         }
-        if change {
+        while self.change_points.last().is_some_and(|point| *point <= self.step) {
             self.change_points.pop();
             let first = runnable[self.highest(runnable) as usize];
             self.lower(first);
         }
-        if yielding || self.in_a_row >= FAIR_AFTER {
+        if yielding {
             self.lower(current);
         }
+        let next_point = self.change_points.last().copied().unwrap_or(u64::MAX);
+        self.look_at = next_point.min(self.redraw_at);
         let pick = self.highest(runnable);
-        if runnable[pick as usize] != current || self.in_a_row >= FAIR_AFTER {
-            self.in_a_row = 0;
-        }
         self.pick = Some(pick);
         pick
     }

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use crate::decide::{Decider, Kind};
 use crate::failure::FailureKind;
+use crate::laws::Laws;
 use clock::Clock;
 use event::{Event, Operation, OperationKind};
 use external::Inbox;
@@ -100,6 +101,7 @@ pub(crate) struct Stop {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
     pub(crate) threads: Vec<String>,
+    pub(crate) tasks: Vec<String>,
 }
 
 /// What two runs of a seed are compared by.
@@ -140,6 +142,7 @@ struct State {
     limits: Limits,
     next_object: ObjectId,
     races: Races,
+    laws: Laws,
     counters: Counters,
     used_entropy: bool,
     wants_races: bool,
@@ -391,6 +394,11 @@ impl World {
         });
     }
 
+    /// What the laws know of this run, and the running thread.
+    pub(crate) fn laws<R>(&self, f: impl FnOnce(&mut Laws, u32) -> R) -> R {
+        self.with(|state| f(&mut state.laws, state.current))
+    }
+
     /// Vector clocks of this run.
     pub(crate) fn races<R>(&self, f: impl FnOnce(&mut Races, u32) -> R) -> R {
         self.with(|state| f(&mut state.races, state.current))
@@ -400,7 +408,7 @@ impl World {
     pub(crate) fn note_panic(&self, record: PanicRecord) {
         self.with(|state| {
             let me = state.current;
-            state.threads.get(me).panic.get_or_insert(record);
+            state.threads.get(me).panic = Some(record);
         });
     }
 
@@ -415,7 +423,8 @@ impl World {
         self.with(|state| {
             if state.stop.is_none() {
                 let threads = state.threads.describe();
-                state.stop = Some(Stop { kind, message, threads });
+                let tasks = state.laws.describe();
+                state.stop = Some(Stop { kind, message, threads, tasks });
             }
             state.ended = true;
         });
@@ -450,6 +459,9 @@ impl World {
                 if !state.threads.runnable().is_empty() {
                     return Next::Chosen(state.choose_next(false));
                 }
+                if let Some(broken) = state.laws.at_rest() {
+                    return Next::Fail(FailureKind::Law, broken);
+                }
                 if state.clock.jump() {
                     state.ring_alarms();
                     return Next::Again;
@@ -474,8 +486,12 @@ impl World {
     fn finish_thread(&self, panicked: bool, ends_run: bool) {
         let last = self.with(|state| {
             let me = state.current;
-            if !panicked {
-                state.threads.get(me).panic = None;
+            let panic = &mut state.threads.get(me).panic;
+            if panicked {
+                // `resume_unwind` ends a thread without calling the hook.
+                panic.get_or_insert_with(PanicRecord::resumed);
+            } else {
+                *panic = None;
             }
             state.threads.finish(me);
             state.decider.runnable_changed();

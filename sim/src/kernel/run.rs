@@ -23,6 +23,7 @@ use super::{
 use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Strategy};
 use crate::failure::FailureKind;
+use crate::laws::Laws;
 
 /// What a run is to do.
 pub(crate) struct Plan {
@@ -99,6 +100,7 @@ pub(crate) fn run(
             limits: plan.limits,
             next_object: 0,
             races: Races::new(),
+            laws: Laws::default(),
             counters: Counters::default(),
             used_entropy: false,
             wants_races: false,
@@ -121,6 +123,7 @@ pub(crate) fn run(
                 kind: FailureKind::Limit,
                 message: format!("no stack for the first simulated thread: {error}"),
                 threads: Vec::new(),
+                tasks: Vec::new(),
             });
         }),
     }
@@ -251,13 +254,18 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
     if state.stop.is_none()
         && let Some(message) = state.first_panic()
     {
-        state.stop = Some(Stop { kind: FailureKind::Panic, message, threads: Vec::new() });
+        state.stop = Some(Stop {
+            kind: FailureKind::Panic,
+            message,
+            threads: Vec::new(),
+            tasks: Vec::new(),
+        });
     }
     if state.stop.is_none()
         && let Some(message) = state.log.ended_early()
     {
         let kind = FailureKind::Nondeterminism;
-        state.stop = Some(Stop { kind, message, threads: Vec::new() });
+        state.stop = Some(Stop { kind, message, threads: Vec::new(), tasks: Vec::new() });
     }
     state.counters.abandoned = abandoned;
     state.counters.decisions = state.decider.decisions();

@@ -60,6 +60,14 @@ pub(crate) struct PanicRecord {
     pub(crate) place: String,
 }
 
+impl PanicRecord {
+    /// A panic that was resumed, of which nothing was told.
+    pub(crate) fn resumed() -> PanicRecord {
+        let message = "a panic that was caught elsewhere and resumed here".to_owned();
+        PanicRecord { message, place: "an unknown place".to_owned() }
+    }
+}
+
 pub(crate) struct Thread {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) status: Status,

@@ -1,0 +1,224 @@
+//! What must always hold of a runtime, checked in every run from the events it tells.
+//!
+//! 1. One worker polls a task at a time.
+//! 2. No task lies in a queue that a sleeping worker could serve while nobody runs: a wake-up was
+//!    lost.
+//! 3. No task and no thread outlives its runtime.
+//!
+//! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
+//! they do nothing.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use crate::failure::FailureKind;
+use crate::kernel;
+use crate::kernel::thread_table::show;
+
+/// What the laws know of one run. Runtimes have numbers, tasks the addresses of their cells:
+/// keys for look-up alone, no order hangs on them.
+#[derive(Default)]
+pub(crate) struct Laws {
+    runtimes: Vec<RuntimeRecord>,
+    tasks: BTreeMap<usize, TaskRecord>,
+}
+
+#[derive(Default)]
+struct RuntimeRecord {
+    /// Tasks in queues that every worker can serve.
+    queued: u64,
+    /// Workers that sleep.
+    parked: u64,
+    /// Tasks that have not ended.
+    tasks: u64,
+    threads: u64,
+    spawned: u64,
+}
+
+struct TaskRecord {
+    runtime: u32,
+    number: u64,
+    name: Option<String>,
+    place: &'static Location<'static>,
+    poller: Option<u32>,
+    waits_for: Option<String>,
+    /// Order of spawning, for reports.
+    order: u64,
+}
+
+impl Laws {
+    fn runtime(&mut self, runtime: u32) -> &mut RuntimeRecord {
+        &mut self.runtimes[runtime as usize]
+    }
+
+    /// Law 2, at a moment when no thread can run: what is wrong.
+    pub(crate) fn at_rest(&self) -> Option<String> {
+        self.runtimes.iter().find(|runtime| runtime.queued > 0 && runtime.parked > 0).map(
+            |runtime| {
+                format!(
+                    "lost wake-up: {} of a runtime's tasks are queued, {} of its workers sleep, \
+                     and no thread runs that would wake one",
+                    runtime.queued, runtime.parked
+                )
+            },
+        )
+    }
+
+    /// A line for each task that has not ended.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        let mut tasks: Vec<&TaskRecord> = self.tasks.values().collect();
+        tasks.sort_by_key(|task| (task.runtime, task.order));
+        tasks.iter().map(|task| task.describe()).collect()
+    }
+}
+
+impl TaskRecord {
+    fn who(&self) -> String {
+        let named = self.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+        format!("task {}{named} of runtime {}", self.number, self.runtime)
+    }
+
+    fn describe(&self) -> String {
+        let what = match (&self.poller, &self.waits_for) {
+            (Some(thread), _) => format!("is polled by thread {thread}"),
+            (None, Some(what)) => format!("waits for {what}"),
+            (None, None) => "has not run, or waits for something that is not Volt's".to_owned(),
+        };
+        format!("{}, spawned at {}, {what}", self.who(), show(self.place))
+    }
+}
+
+/// The laws of the running world, and the running thread; `None` on an ordinary thread.
+fn with_laws<R>(f: impl FnOnce(&mut Laws, u32) -> R) -> Option<R> {
+    kernel::current().map(|world| world.laws(f))
+}
+
+/// A runtime starts; its number.
+pub fn runtime_started() -> u32 {
+    with_laws(|laws, _| {
+        laws.runtimes.push(RuntimeRecord::default());
+        laws.runtimes.len() as u32 - 1
+    })
+    .unwrap_or(0)
+}
+
+/// A runtime has shut down.
+pub fn runtime_ended(runtime: u32) {
+    let broken = with_laws(|laws, _| {
+        let record = laws.runtime(runtime);
+        let (tasks, threads) = (record.tasks, record.threads);
+        (tasks + threads > 0).then(|| {
+            format!("runtime {runtime} has ended, and {tasks} tasks and {threads} threads live on")
+        })
+    });
+    fail(broken.flatten());
+}
+
+/// A thread of the runtime starts.
+pub fn thread_started(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).threads += 1);
+}
+
+/// A thread of the runtime ends.
+pub fn thread_ended(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).threads -= 1);
+}
+
+/// A task is spawned; its number within its runtime.
+pub fn task_spawned(
+    runtime: u32,
+    task: usize,
+    name: Option<&str>,
+    place: &'static Location<'static>,
+) {
+    with_laws(|laws, _| {
+        let record = laws.runtime(runtime);
+        record.tasks += 1;
+        record.spawned += 1;
+        let number = record.spawned;
+        let record = TaskRecord {
+            runtime,
+            number,
+            name: name.map(str::to_owned),
+            place,
+            poller: None,
+            waits_for: None,
+            order: number,
+        };
+        laws.tasks.insert(task, record);
+    });
+}
+
+/// A task has ended: its future is dropped.
+pub fn task_ended(task: usize) {
+    with_laws(|laws, _| {
+        if let Some(record) = laws.tasks.remove(&task) {
+            laws.runtime(record.runtime).tasks -= 1;
+        }
+    });
+}
+
+/// A task comes into a queue that every worker can serve.
+pub fn task_queued(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).queued += 1);
+}
+
+/// It leaves that queue.
+pub fn task_dequeued(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).queued -= 1);
+}
+
+/// A worker goes to sleep.
+pub fn worker_parked(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).parked += 1);
+}
+
+/// A worker is awake again.
+pub fn worker_unparked(runtime: u32) {
+    with_laws(|laws, _| laws.runtime(runtime).parked -= 1);
+}
+
+/// A worker begins to poll a task.
+pub fn poll_begins(task: usize) {
+    let broken = with_laws(|laws, thread| {
+        let record = laws.tasks.get_mut(&task)?;
+        if let Some(other) = record.poller.replace(thread) {
+            let who = record.who();
+            return Some(format!("two workers poll {who}: threads {other} and {thread}"));
+        }
+        record.waits_for = None;
+        None
+    });
+    fail(broken.flatten());
+}
+
+/// It has polled the task.
+pub fn poll_ends(task: usize) {
+    with_laws(|laws, _| {
+        if let Some(record) = laws.tasks.get_mut(&task) {
+            record.poller = None;
+        }
+    });
+}
+
+/// The task that the running thread polls waits for this, which the caller asked for at `place`.
+pub fn task_waits(what: &str, place: Option<&'static Location<'static>>) {
+    with_laws(|laws, thread| {
+        let polled = laws.tasks.values_mut().find(|task| task.poller == Some(thread));
+        if let Some(task) = polled {
+            let place = place.map(|place| format!(" at {}", show(place))).unwrap_or_default();
+            task.waits_for = Some(format!("{what}{place}"));
+        }
+    });
+}
+
+/// How a task is called in reports: for those who wait for it.
+pub fn task_name(task: usize) -> Option<String> {
+    with_laws(|laws, _| laws.tasks.get(&task).map(TaskRecord::who)).flatten()
+}
+
+fn fail(broken: Option<String>) {
+    if let (Some(message), Some(world)) = (broken, kernel::current()) {
+        world.fail(FailureKind::Law, message);
+    }
+}

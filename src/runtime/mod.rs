@@ -1,0 +1,142 @@
+//! The runtime: workers that run tasks.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `builder` | how a runtime is set up |
+//! | `io` | the handle that programs have |
+//! | `scheduler` | what the workers share |
+//! | `worker` | what a worker does |
+//! | `seat` | worker 0, which a thread that calls `run` takes over |
+//! | `injection` | the queue from outside |
+//! | `idle` | who sleeps, whom to wake |
+//! | `parker` | puts one thread to sleep |
+//! | `task` | the task |
+//! | `context` | what the calling thread is a worker of |
+
+mod builder;
+mod context;
+mod idle;
+mod injection;
+mod io;
+mod parker;
+pub(crate) mod scheduler;
+mod seat;
+pub(crate) mod task;
+mod worker;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+pub use builder::Builder;
+pub use io::Io;
+
+use crate::platform::{probe, thread};
+use scheduler::Scheduler;
+
+/// Runs `f` with a runtime of default size, to the end of the future it returns, and returns its
+/// output. Tasks that still live then are cancelled and dropped.
+///
+/// # Panics
+/// If the system refuses threads.
+///
+/// ```
+/// let answer = volt::run(|io| async move {
+///     io.spawn(async { 6 * 7 }).await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+pub fn run<F, Fut>(f: F) -> Fut::Output
+where
+    F: FnOnce(Io) -> Fut,
+    Fut: Future,
+{
+    match Runtime::new() {
+        Ok(runtime) => runtime.run(f),
+        Err(error) => panic!("the runtime cannot be started: {error}"),
+    }
+}
+
+/// A runtime: its workers run until it is dropped.
+///
+/// Dropping it cancels and drops every task and joins every thread. That waits for tasks to
+/// reach their next await point.
+pub struct Runtime {
+    scheduler: Arc<Scheduler>,
+    threads: Vec<thread::Thread>,
+}
+
+impl Runtime {
+    /// A runtime of default size.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn new() -> std::io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// Sets up a runtime.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs the future that `f` returns to its end and returns its output. The calling thread
+    /// serves as a worker meanwhile, so the future may be `!Send`.
+    ///
+    /// # Panics
+    /// If called on a worker of any runtime; and with the panic of the future itself.
+    #[track_caller]
+    pub fn run<F, Fut>(&self, f: F) -> Fut::Output
+    where
+        F: FnOnce(Io) -> Fut,
+        Fut: Future,
+    {
+        assert!(
+            !context::is_worker(),
+            "`run` is called on a worker of a runtime, which would stop running its other tasks: \
+             `.await` the future instead"
+        );
+        worker::run_future(&self.scheduler, pin!(f(self.io())))
+    }
+
+    /// A handle to the runtime.
+    pub fn io(&self) -> Io {
+        Io::new(Arc::clone(&self.scheduler))
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if context::worker_of(&self.scheduler).is_some() {
+            if !thread::panicking() {
+                panic!(
+                    "a runtime is dropped on one of its own workers, which cannot wait for \
+                     itself: drop it on another thread"
+                );
+            }
+            return;
+        }
+        self.scheduler.close();
+        let mut panicked = None;
+        for thread in self.threads.drain(..) {
+            if let Err(payload) = thread.join() {
+                panicked = Some(payload);
+            }
+        }
+        if let Some(payload) = panicked
+            && !thread::panicking()
+        {
+            // A hook of the user panicked on a thread of ours: nobody else will tell.
+            std::panic::resume_unwind(payload);
+        }
+        probe::runtime_ended(self.scheduler.number());
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workers = self.scheduler.config().workers;
+        f.debug_struct("Runtime").field("workers", &workers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,32 @@
+//! What a task is called.
+
+use std::fmt;
+
+/// The name of a task within its runtime; never used twice by it. It is shown as a number, with
+/// a second one where the first was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(u64);
+
+impl Id {
+    /// The task in place `slot` of the registry, the `serial`-th to have it.
+    pub(super) fn new(slot: u32, serial: u32) -> Id {
+        Id(u64::from(serial) << 32 | u64::from(slot))
+    }
+
+    pub(super) fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(super) fn serial(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.serial() {
+            0 => write!(f, "{}", self.slot()),
+            serial => write!(f, "{}.{serial}", self.slot()),
+        }
+    }
+}

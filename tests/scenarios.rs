@@ -1,0 +1,16 @@
+//! Scenarios: programs against Volt's API, each written once and run on the real platform and in
+//! simulation over many seeds.
+
+#![cfg(not(any(volt_loom, volt_shuttle)))]
+
+#[path = "scenarios/harness.rs"]
+mod harness;
+
+mod scenarios {
+    mod cancellation;
+    mod many_tasks;
+    mod panics;
+    mod shutdown;
+    mod spawn_and_join;
+    mod wakes;
+}
