@@ -1,6 +1,6 @@
 //! What must always hold of a runtime, checked in every run from the events it tells.
 //!
-//! 1. One worker polls a task at a time.
+//! 1. One worker polls a task at a time, and one queue holds it.
 //! 2. No task lies in a queue that a sleeping worker could serve while nobody runs: a wake-up was
 //!    lost.
 //! 3. No task and no thread outlives its runtime.
@@ -41,6 +41,7 @@ struct TaskRecord {
     name: Option<String>,
     place: &'static Location<'static>,
     poller: Option<u32>,
+    queued: bool,
     waits_for: Option<String>,
     /// Order of spawning, for reports.
     order: u64,
@@ -142,6 +143,7 @@ pub fn task_spawned(
             name: name.map(str::to_owned),
             place,
             poller: None,
+            queued: false,
             waits_for: None,
             order: number,
         };
@@ -158,14 +160,29 @@ pub fn task_ended(task: usize) {
     });
 }
 
-/// A task comes into a queue that every worker can serve.
-pub fn task_queued(runtime: u32) {
-    with_laws(|laws, _| laws.runtime(runtime).queued += 1);
+/// A task comes into a queue; `shared` says whether every worker can serve that.
+pub fn task_queued(runtime: u32, task: usize, shared: bool) {
+    let broken = with_laws(|laws, _| {
+        if shared {
+            laws.runtime(runtime).queued += 1;
+        }
+        let record = laws.tasks.get_mut(&task)?;
+        std::mem::replace(&mut record.queued, true)
+            .then(|| format!("{} is queued while a queue holds it", record.who()))
+    });
+    fail(broken.flatten());
 }
 
 /// It leaves that queue.
-pub fn task_dequeued(runtime: u32) {
-    with_laws(|laws, _| laws.runtime(runtime).queued -= 1);
+pub fn task_dequeued(runtime: u32, task: usize, shared: bool) {
+    with_laws(|laws, _| {
+        if shared {
+            laws.runtime(runtime).queued -= 1;
+        }
+        if let Some(record) = laws.tasks.get_mut(&task) {
+            record.queued = false;
+        }
+    });
 }
 
 /// A worker goes to sleep.

@@ -13,7 +13,7 @@ use crate::runner::{Job, Runner};
 /// Steps that plain threads may take.
 const CHECK_STEPS: u64 = 20_000_000;
 /// Steps that a whole machine may take.
-const MACHINE_STEPS: u64 = 500_000_000;
+const MACHINE_STEPS: u64 = 50_000_000;
 const VIRTUAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A simulation that is ready to run one seed.
@@ -101,8 +101,8 @@ impl Builder {
         self
     }
 
-    /// The most scheduling points a run may pass: 20 million for plain threads, 500 million for
-    /// a whole machine, unless set.
+    /// The most scheduling points a run may pass: 20 million for plain threads, 50 million for a
+    /// whole machine, unless set.
     pub fn step_limit(mut self, steps: u64) -> Builder {
         self.steps = Some(steps);
         self

@@ -29,10 +29,10 @@ events! {
     );
     /// A task has ended: its future is dropped.
     fn task_ended(task: usize);
-    /// A task comes into a queue that every worker can serve.
-    fn task_queued(runtime: u32);
+    /// A task comes into a queue; `shared` says whether every worker can serve that.
+    fn task_queued(runtime: u32, task: usize, shared: bool);
     /// It leaves that queue.
-    fn task_dequeued(runtime: u32);
+    fn task_dequeued(runtime: u32, task: usize, shared: bool);
     /// A worker goes to sleep.
     fn worker_parked(runtime: u32);
     /// A worker is awake again.

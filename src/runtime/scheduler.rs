@@ -95,7 +95,7 @@ impl Scheduler {
 
     /// Queues a task that can run, and sees to it that a worker will take it.
     pub(crate) fn schedule(&self, task: Notified) {
-        probe::task_queued(self.number);
+        probe::task_queued(self.number, task.address(), true);
         self.injection.push(task);
         self.wake_one();
     }
@@ -103,14 +103,14 @@ impl Scheduler {
     /// Queues a task that was woken while it was polled, by the worker that polled it and will
     /// look at the queue next.
     pub(crate) fn schedule_again(&self, task: Notified) {
-        probe::task_queued(self.number);
+        probe::task_queued(self.number, task.address(), true);
         self.injection.push(task);
     }
 
     /// The next task from outside.
     pub(crate) fn next(&self) -> Option<Notified> {
         let task = self.injection.pop()?;
-        probe::task_dequeued(self.number);
+        probe::task_dequeued(self.number, task.address(), true);
         Some(task)
     }
 

@@ -1,5 +1,10 @@
 //! Runs a scenario on each platform.
 
+#[path = "setup.rs"]
+mod setup;
+
+pub use setup::runtime;
+
 /// Seeds that each scenario is simulated under.
 #[cfg(feature = "sim")]
 pub const SEEDS: std::ops::Range<u64> = 0..200;
@@ -33,8 +38,3 @@ macro_rules! scenario {
     };
 }
 pub(crate) use scenario;
-
-/// A runtime of that many workers.
-pub fn runtime(workers: usize) -> volt::Runtime {
-    volt::Runtime::builder().workers(workers).build().expect("the platform has threads")
-}

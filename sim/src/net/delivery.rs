@@ -1,5 +1,7 @@
 //! The way of a segment: out of a connection, over a path, into another; and the timers.
 
+use std::io::ErrorKind;
+
 use super::packet::{Packet, Pending, Segment};
 use super::socket::{Holder, Kind, SocketId};
 use super::tcp::State;
@@ -62,7 +64,7 @@ impl Net {
         if !segment.payload.is_empty() {
             s.observe(&segment.payload);
         }
-        if let Some(id) = self.connection_for(to, target, &packet) {
+        if let Some(id) = self.connection_for(&packet, s.now()) {
             self.segment_arrives(id, segment, s);
             return;
         }
@@ -77,18 +79,13 @@ impl Net {
     }
 
     /// The connection that a packet belongs to, unless it opens a new one in its place.
-    fn connection_for(
-        &mut self,
-        host: HostId,
-        target: std::net::SocketAddr,
-        packet: &Packet,
-    ) -> Option<SocketId> {
-        let key = (host, target.port(), target.ip(), packet.source);
+    fn connection_for(&mut self, packet: &Packet, now: u64) -> Option<SocketId> {
+        let key = (packet.to, packet.target.port(), packet.target.ip(), packet.source);
         let id = *self.connections.get(&key)?;
         let Kind::Stream(stream) = &mut self.sockets.get_mut(&id)?.kind else { return None };
         if stream.connection.yields_to(&packet.segment) {
             stream.connection.end();
-            self.settle(id, 0);
+            self.settle(id, now);
             return None;
         }
         Some(id)
@@ -136,7 +133,7 @@ impl Net {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let Kind::Stream(stream) = &mut socket.kind else { return };
         if stream.connection.state() == State::SynSent {
-            stream.connection.fail(std::io::ErrorKind::HostUnreachable);
+            stream.connection.fail(ErrorKind::HostUnreachable);
             self.drive(id, s);
         }
     }
@@ -147,7 +144,7 @@ impl Net {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let (host, local) = (socket.host, socket.local);
         let Kind::Stream(stream) = &mut socket.kind else { return };
-        let (segments, edges) = stream.connection.take_output();
+        let (segments, edges) = stream.connection.take_output(s.now());
         let (peer, remote) = (stream.peer, stream.remote);
         // One timer is on its way at most, unless the deadline comes nearer.
         let timer = stream.connection.deadline();

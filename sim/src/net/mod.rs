@@ -30,9 +30,6 @@
 //! poller has become ready for [`QUIET`] nanoseconds, while no thread ran and no fault changed,
 //! none will.
 
-// `Net` is complete before the kernel calls all of it.
-#![cfg_attr(not(test), warn(dead_code))]
-
 mod address;
 mod delivery;
 mod link;
@@ -156,14 +153,14 @@ impl Net {
 
     /// Ends a host: its sockets and pollers go, and their numbers mean nothing any more.
     pub(crate) fn crash_host(&mut self, host: HostId, crash: Crash, s: &mut impl Surroundings) {
-        let of_host = |(id, socket): (&SocketId, &mut Socket)| {
-            // Its own threads hear nothing of what follows.
-            (socket.host == host).then(|| {
+        let mut ids = Vec::new();
+        for (id, socket) in &mut self.sockets {
+            if socket.host == host {
+                // Its own threads hear nothing of what follows.
                 socket.registration = None;
-                *id
-            })
-        };
-        let ids: Vec<SocketId> = self.sockets.iter_mut().filter_map(of_host).collect();
+                ids.push(*id);
+            }
+        }
         if crash == Crash::Reset {
             for id in ids {
                 if let Some(socket) = self.sockets.get_mut(&id)

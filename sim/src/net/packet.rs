@@ -23,6 +23,10 @@ pub(super) struct Segment {
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) rst: bool,
+    /// When it was sent: the timestamp option.
+    pub(super) sent: u64,
+    /// When what it acknowledges was sent.
+    pub(super) echo: u64,
     pub(super) payload: Vec<u8>,
 }
 
@@ -40,11 +44,9 @@ impl Segment {
         }
         let reset = match self.ack {
             Some(ack) => Segment { seq: ack, rst: true, ..Segment::default() },
-            None => Segment {
-                ack: Some(self.seq + self.length()),
-                rst: true,
-                ..Segment::default()
-            },
+            None => {
+                Segment { ack: Some(self.seq + self.length()), rst: true, ..Segment::default() }
+            }
         };
         Some(reset)
     }
@@ -68,13 +70,7 @@ impl Packet {
 
     /// The packet that carries `segment` back to where this one came from.
     pub(super) fn reply(&self, segment: Segment) -> Packet {
-        Packet {
-            from: self.to,
-            to: self.from,
-            source: self.target,
-            target: self.source,
-            segment,
-        }
+        Packet { from: self.to, to: self.from, source: self.target, target: self.source, segment }
     }
 }
 
@@ -82,7 +78,10 @@ impl Packet {
 pub(super) enum Pending {
     Packet(Packet),
     /// The timer of a connection, which was set for this time.
-    Timer { socket: SocketId, at: u64 },
+    Timer {
+        socket: SocketId,
+        at: u64,
+    },
     /// No host answers to the address that this socket connects to.
     Unreachable(SocketId),
 }

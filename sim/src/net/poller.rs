@@ -260,10 +260,7 @@ impl Net {
 
 /// The edges that a registration hears of.
 fn wanted(interest: Interest, edges: Edges) -> Edges {
-    Edges {
-        read: edges.read && interest.readable,
-        write: edges.write && interest.writable,
-    }
+    Edges { read: edges.read && interest.readable, write: edges.write && interest.writable }
 }
 
 #[cfg(test)]

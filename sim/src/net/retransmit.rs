@@ -2,7 +2,7 @@
 //!
 //! The interval follows the measured round trip (mean and deviation, smoothed as in RFC 6298),
 //! doubles with each retransmission and falls back with each acknowledgement of something new.
-//! Only what was sent once is measured.
+//! Each acknowledgement echoes when what it answers was sent, so retransmissions count too.
 
 /// Before a round trip was measured.
 const FIRST_INTERVAL: u64 = 1_000_000_000;
@@ -24,13 +24,11 @@ pub(super) struct Retransmit {
     waiting_since: u64,
     /// Mean and deviation of the round trip.
     round_trip: Option<(u64, u64)>,
-    /// The acknowledgement that ends the measurement under way, and when it began.
-    measured: Option<(u64, u64)>,
 }
 
 impl Retransmit {
     pub(super) fn new() -> Retransmit {
-        Retransmit { at: None, retries: 0, waiting_since: 0, round_trip: None, measured: None }
+        Retransmit { at: None, retries: 0, waiting_since: 0, round_trip: None }
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
@@ -62,34 +60,17 @@ impl Retransmit {
     pub(super) fn stop(&mut self) {
         self.at = None;
         self.retries = 0;
-        self.measured = None;
-    }
-
-    /// Measures the round trip until `ack` comes, unless a measurement is under way.
-    pub(super) fn measure(&mut self, ack: u64, now: u64) {
-        self.measured.get_or_insert((ack, now));
-    }
-
-    /// Something is sent again: its acknowledgement tells nothing about the round trip.
-    pub(super) fn forget_measurement(&mut self) {
-        self.measured = None;
     }
 
     /// The timer rang: the next interval is twice as long.
     pub(super) fn back_off(&mut self, now: u64) {
-        self.measured = None;
         self.retries = self.retries.saturating_add(1);
         self.at = Some(now + self.interval());
     }
 
-    /// The peer acknowledged something new; `more` waits still.
-    pub(super) fn progress(&mut self, ack: u64, now: u64, more: bool) {
-        if let Some((until, began)) = self.measured
-            && ack >= until
-        {
-            self.measured = None;
-            self.sample(now - began);
-        }
+    /// The peer acknowledged something new, which was sent at `sent`; `more` waits still.
+    pub(super) fn progress(&mut self, sent: u64, now: u64, more: bool) {
+        self.sample(now - sent);
         self.retries = 0;
         self.waiting_since = now;
         self.at = more.then(|| now + self.interval());
@@ -135,8 +116,7 @@ mod tests {
     fn a_measured_round_trip_sets_the_interval() {
         let mut timer = Retransmit::new();
         timer.start(0);
-        timer.measure(1, 0);
-        timer.progress(1, 400_000_000, true);
+        timer.progress(0, 400_000_000, true);
         // Mean 400 ms, deviation 200 ms.
         assert_eq!(timer.deadline(), Some(400_000_000 + 1_200_000_000));
         timer.stop();
@@ -144,13 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_twice_is_not_measured() {
+    fn progress_ends_the_doubling() {
         let mut timer = Retransmit::new();
         timer.start(0);
-        timer.measure(1, 0);
         timer.back_off(1_000_000_000);
-        timer.progress(1, 1_000_100_000, true);
-        assert_eq!(timer.deadline(), Some(1_000_100_000 + FIRST_INTERVAL));
+        assert_eq!(timer.retries(), 1);
+        timer.progress(1_000_000_000, 1_000_100_000, true);
+        assert_eq!(timer.retries(), 0);
+        assert_eq!(timer.deadline(), Some(1_000_100_000 + SHORTEST_INTERVAL));
     }
 
     #[test]

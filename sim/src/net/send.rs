@@ -12,7 +12,8 @@
 //! Up to `limit`, which the peer's window sets, bytes may be in flight. There is no congestion
 //! window. Losses are repaired as in NewReno: three duplicate acknowledgements or the timer send
 //! the first segment in flight again, and each acknowledgement of a part of what was then in
-//! flight sends the next hole.
+//! flight sends the next hole. An acknowledgement that echoes a time before the retransmission
+//! answers the first transmission: that was late, not lost, and the repair ends (Eifel).
 
 use std::collections::VecDeque;
 
@@ -51,6 +52,8 @@ pub(super) struct SendHalf {
     duplicates: u32,
     /// Until this number is acknowledged, losses are being repaired.
     recover: Option<u64>,
+    /// When that repair began.
+    recover_since: u64,
     /// The first segment in flight goes out again.
     resend: bool,
     timer: Retransmit,
@@ -61,7 +64,6 @@ impl SendHalf {
     pub(super) fn new(initial: u64, now: u64) -> SendHalf {
         let mut timer = Retransmit::new();
         timer.start(now);
-        timer.measure(initial + 1, now);
         SendHalf {
             buffer: VecDeque::new(),
             base: initial + 1,
@@ -72,6 +74,7 @@ impl SendHalf {
             nodelay: false,
             duplicates: 0,
             recover: None,
+            recover_since: 0,
             resend: false,
             timer,
         }
@@ -142,9 +145,11 @@ impl SendHalf {
             self.base += bytes;
             self.unacknowledged = ack;
             self.duplicates = 0;
-            self.timer.progress(ack, now, self.in_flight());
+            self.timer.progress(segment.echo, now, self.in_flight());
             match self.recover {
-                Some(recover) if ack < recover => self.resend = true,
+                Some(until) if ack < until && segment.echo >= self.recover_since => {
+                    self.resend = true;
+                }
                 _ => self.recover = None,
             }
         } else if ack == self.unacknowledged {
@@ -157,15 +162,15 @@ impl SendHalf {
             } else if segment.length() == 0 && !opens {
                 self.duplicates += 1;
                 if self.duplicates == DUPLICATES && self.recover.is_none() {
-                    self.send_again();
-                    self.timer.forget_measurement();
+                    self.send_again(now);
                 }
             }
         }
     }
 
-    fn send_again(&mut self) {
+    fn send_again(&mut self, now: u64) {
         self.recover = Some(self.next);
+        self.recover_since = now;
         self.resend = true;
     }
 
@@ -174,7 +179,7 @@ impl SendHalf {
     pub(super) fn on_timeout(&mut self, now: u64) -> bool {
         self.timer.back_off(now);
         if self.in_flight() {
-            self.send_again();
+            self.send_again(now);
         }
         self.resend
     }
@@ -193,8 +198,7 @@ impl SendHalf {
         if self.next > end {
             return None;
         }
-        let length =
-            self.limit.saturating_sub(self.next).min(end - self.next).min(MAX_SEGMENT);
+        let length = self.limit.saturating_sub(self.next).min(end - self.next).min(MAX_SEGMENT);
         let last = self.next + length == end;
         let fin = self.finished && last;
         if length == 0 && !fin {
@@ -211,7 +215,6 @@ impl SendHalf {
         let piece = self.piece(self.next, length, fin);
         self.next += length + u64::from(fin);
         self.timer.start(now);
-        self.timer.measure(self.next, now);
         Some(piece)
     }
 
@@ -298,6 +301,17 @@ mod tests {
         half.on_ack(2_921, &ack(7_080), 0);
         assert_eq!(pieces(&mut half), [(2_921, 1_460, false)]);
         half.on_ack(5_841, &ack(10_000), 0);
+        assert!(pieces(&mut half).is_empty());
+    }
+
+    #[test]
+    fn what_was_late_and_not_lost_is_not_repaired() {
+        let mut half = open(10_000);
+        half.write(&[0; 3 * 1_460]);
+        assert_eq!(pieces(&mut half).len(), 3);
+        assert!(half.on_timeout(500));
+        assert_eq!(pieces(&mut half), [(1, 1_460, false)]);
+        half.on_ack(1_461, &ack(8_540), 600);
         assert!(pieces(&mut half).is_empty());
     }
 

@@ -445,14 +445,14 @@ impl Net {
 
     fn stream(&self, id: SocketId) -> io::Result<&Stream> {
         match &self.held(id)?.kind {
-            Kind::Stream(stream) => Ok(stream),
+            Kind::Stream(stream) => Ok(stream.as_ref()),
             Kind::Listener(_) => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
     fn stream_mut(&mut self, id: SocketId) -> io::Result<&mut Stream> {
         match &mut self.held_mut(id)?.kind {
-            Kind::Stream(stream) => Ok(stream),
+            Kind::Stream(stream) => Ok(stream.as_mut()),
             Kind::Listener(_) => Err(ErrorKind::InvalidInput.into()),
         }
     }
@@ -467,11 +467,7 @@ impl Net {
         }
     }
 
-    fn listeners_on(
-        &self,
-        host: HostId,
-        port: u16,
-    ) -> impl Iterator<Item = (IpAddr, SocketId)> + use<'_> {
+    fn listeners_on(&self, host: HostId, port: u16) -> impl Iterator<Item = (IpAddr, SocketId)> {
         self.listeners
             .range((host, port, LOWEST)..)
             .take_while(move |(key, _)| (key.0, key.1) == (host, port))
@@ -543,12 +539,7 @@ impl Net {
     }
 
     /// Queues a connection of `listener` whose handshake is complete.
-    pub(super) fn queue(
-        &mut self,
-        listener: SocketId,
-        id: SocketId,
-        s: &mut impl Surroundings,
-    ) {
+    pub(super) fn queue(&mut self, listener: SocketId, id: SocketId, s: &mut impl Surroundings) {
         let Some(Socket { kind: Kind::Listener(entry), .. }) = self.sockets.get_mut(&listener)
         else {
             return;

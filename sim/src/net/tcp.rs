@@ -91,6 +91,8 @@ pub(super) struct Connection {
     /// The program has closed the socket.
     detached: bool,
     ack_due: bool,
+    /// When the last segment that came in order was sent.
+    echo: u64,
     outgoing: Vec<Segment>,
     edges: Edges,
 }
@@ -106,6 +108,7 @@ impl Connection {
             read_shut: false,
             detached: false,
             ack_due: false,
+            echo: 0,
             outgoing: Vec::new(),
             edges: Edges::default(),
         };
@@ -119,6 +122,7 @@ impl Connection {
         connection.outgoing.clear();
         connection.state = State::SynReceived;
         connection.receive = ReceiveHalf::new(syn.seq + 1);
+        connection.echo = syn.sent;
         connection.send_syn();
         connection
     }
@@ -155,8 +159,10 @@ impl Connection {
     }
 
     /// What is to be sent, and what pollers are to hear, since the last call.
-    pub(super) fn take_output(&mut self) -> (Vec<Segment>, Edges) {
-        (std::mem::take(&mut self.outgoing), std::mem::take(&mut self.edges))
+    pub(super) fn take_output(&mut self, now: u64) -> (Vec<Segment>, Edges) {
+        let mut segments = std::mem::take(&mut self.outgoing);
+        segments.iter_mut().for_each(|segment| segment.sent = now);
+        (segments, std::mem::take(&mut self.edges))
     }
 
     pub(super) fn readiness(&self) -> Readiness {
@@ -351,6 +357,7 @@ impl Connection {
             return;
         }
         self.receive = ReceiveHalf::new(segment.seq + 1);
+        self.echo = segment.sent;
         match segment.ack {
             Some(ack) => {
                 self.establish(ack, segment, now);
@@ -418,6 +425,9 @@ impl Connection {
             self.ack_due = true;
             return;
         }
+        if segment.seq <= next {
+            self.echo = self.echo.max(segment.sent);
+        }
         self.on_ack(ack, segment, now);
         if self.state == State::Closed {
             return;
@@ -483,8 +493,7 @@ impl Connection {
         match self.state {
             State::Closed | State::TimeWait => {}
             State::SynSent | State::SynReceived => {
-                let most =
-                    if self.state == State::SynSent { SYN_RETRIES } else { SYN_ACK_RETRIES };
+                let most = if self.state == State::SynSent { SYN_RETRIES } else { SYN_ACK_RETRIES };
                 if retries >= most {
                     self.fail(ErrorKind::TimedOut);
                 } else {
@@ -523,11 +532,8 @@ impl Connection {
             return;
         }
         while let Some(piece) = self.send.next_piece(now) {
-            let segment = Segment {
-                fin: piece.fin,
-                payload: piece.payload,
-                ..self.segment(piece.seq)
-            };
+            let segment =
+                Segment { fin: piece.fin, payload: piece.payload, ..self.segment(piece.seq) };
             self.outgoing.push(segment);
         }
         if self.ack_due {
@@ -543,6 +549,7 @@ impl Connection {
             seq,
             ack: Some(self.receive.next()),
             window: self.receive.advertise(),
+            echo: self.echo,
             ..Segment::default()
         }
     }
@@ -555,7 +562,7 @@ mod tests {
     /// Two connected ends, with an ideal wire between them.
     fn pair() -> (Connection, Connection) {
         let mut client = Connection::connect(1_000, 0);
-        let (sent, _) = client.take_output();
+        let (sent, _) = client.take_output(0);
         let mut server = Connection::answer(2_000, &sent[0], 0);
         exchange(&mut client, &mut server);
         assert_eq!((client.state, server.state), (State::Established, State::Established));
@@ -565,8 +572,8 @@ mod tests {
     /// Carries segments to and fro until neither end sends any.
     fn exchange(client: &mut Connection, server: &mut Connection) {
         loop {
-            let (from_client, _) = client.take_output();
-            let (from_server, _) = server.take_output();
+            let (from_client, _) = client.take_output(0);
+            let (from_server, _) = server.take_output(0);
             if from_client.is_empty() && from_server.is_empty() {
                 return;
             }
@@ -613,11 +620,11 @@ mod tests {
         let reset = |seq| Segment { seq, rst: true, ..Segment::default() };
         client.on_segment(&reset(2_500), 0);
         assert_eq!(client.state, State::Established);
-        assert_eq!(client.take_output().0.len(), 1, "it is answered");
+        assert_eq!(client.take_output(0).0.len(), 1, "it is answered");
         client.on_segment(&reset(200_000), 0);
-        assert!(client.take_output().0.is_empty());
+        assert!(client.take_output(0).0.is_empty());
         server.write(b"last words", 0).unwrap();
-        server.take_output().0.iter().for_each(|segment| client.on_segment(segment, 0));
+        server.take_output(0).0.iter().for_each(|segment| client.on_segment(segment, 0));
         client.on_segment(&reset(2_011), 0);
         assert_eq!(client.state, State::Closed);
         // What came before it is read, then the error comes once, then the end.
@@ -655,10 +662,10 @@ mod tests {
     #[test]
     fn a_stale_answer_to_a_syn_is_refused() {
         let mut client = Connection::connect(1_000, 0);
-        client.take_output();
+        client.take_output(0);
         let stale = Segment { seq: 7, ack: Some(900), syn: true, ..Segment::default() };
         client.on_segment(&stale, 0);
-        let (sent, _) = client.take_output();
+        let (sent, _) = client.take_output(0);
         assert_eq!(sent, [Segment { seq: 900, rst: true, ..Segment::default() }]);
         assert_eq!(client.state, State::SynSent);
     }

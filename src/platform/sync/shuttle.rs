@@ -5,7 +5,17 @@ use std::time::Instant;
 
 pub use shuttle::hint::spin_loop;
 pub use shuttle::sync::MutexGuard;
-pub use shuttle::thread_local;
+
+/// Declares a thread-local, in the one form that the engine uses.
+macro_rules! face_thread_local {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty =
+        const { $initial:expr };) => {
+        shuttle::thread_local! {
+            $(#[$attribute])* $visibility static $name: $type = $initial;
+        }
+    };
+}
+pub(crate) use face_thread_local as thread_local;
 
 /// Atomics.
 pub mod atomic {

@@ -229,8 +229,8 @@ impl Notified {
     pub(crate) fn run(self) {
         let task = self.0;
         let header = self.header();
-        let cancelled = header.state.start();
         probe::poll_begins(self.address());
+        let cancelled = header.state.start();
         if !cancelled {
             let waker = waker::borrowed(task);
             let mut context = Context::from_waker(&waker);

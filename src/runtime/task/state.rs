@@ -96,7 +96,8 @@ impl State {
                 // Already going to run, or never again.
                 return (None, Wake::Done);
             }
-            if state & RUNNING != 0 {
+            let running = state & RUNNING != 0;
+            if mutation!("task-queued-twice", running, false) {
                 return (Some(state | SCHEDULED), Wake::Done);
             }
             check_references(state);

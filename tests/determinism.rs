@@ -1,0 +1,92 @@
+//! The same seed gives the same run: in one process, in two processes that differ in addresses,
+//! environment and load. Prints the hash of each scenario under the seed that `VOLT_SEED` names.
+
+#![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
+
+#[path = "scenarios/programs.rs"]
+mod harness;
+
+mod scenarios {
+    pub mod cancellation;
+    pub mod many_tasks;
+    pub mod panics;
+    pub mod shutdown;
+    pub mod spawn_and_join;
+    pub mod wakes;
+}
+
+use std::process::Command;
+
+use volt::sim::Sim;
+
+const SCENARIOS: &[(&str, fn())] = &[
+    ("cancellation", scenarios::cancellation::cancel_returns_after_the_destructors_ran::program),
+    ("many_tasks", scenarios::many_tasks::spawned_from_two_sides::program),
+    ("panics", scenarios::panics::a_panic_reaches_the_join_handle::program),
+    ("shutdown", scenarios::shutdown::every_task_is_dropped::program),
+    ("spawn_and_join", scenarios::spawn_and_join::all_at_once::program),
+    ("wakes", scenarios::wakes::a_thread_outside_wakes_tasks::program),
+];
+
+fn seed() -> u64 {
+    let Ok(value) = std::env::var("VOLT_SEED") else { return 7 };
+    let parsed = match value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => value.parse(),
+    };
+    parsed.unwrap_or_else(|_| panic!("VOLT_SEED is {value:?}, which is no number"))
+}
+
+/// A line for each scenario, with the hash of its run.
+fn hashes() -> Vec<String> {
+    let hash = |(name, program): &(&str, fn())| {
+        let sim = Sim::builder().seed(seed()).check_determinism(true).build();
+        let report = sim.machine(*program).unwrap_or_else(|failure| panic!("{failure}"));
+        format!("{name}: hash {:#018x}, {} steps", report.hash(), report.steps())
+    };
+    SCENARIOS.iter().map(hash).collect()
+}
+
+#[test]
+fn each_scenario_has_one_hash() {
+    for line in hashes() {
+        println!("{line}");
+    }
+}
+
+#[test]
+fn two_processes_that_differ_in_addresses_environment_and_load_agree() {
+    let own = hashes();
+    let again = |padding: usize| {
+        // A longer environment moves the stack; each process has its own layout besides.
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "each_scenario_has_one_hash", "--nocapture"])
+            .env("VOLT_SEED", format!("{:#x}", seed()))
+            .env("PADDING", "x".repeat(padding))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // A second process runs beside the first, and a thread keeps a processor busy.
+    let busy = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let works = std::sync::Arc::clone(&busy);
+    let load = std::thread::spawn(move || {
+        while works.load(std::sync::atomic::Ordering::Relaxed) {
+            std::hint::black_box(vec![0_u8; 4096]);
+        }
+    });
+    let other = std::thread::scope(|scope| {
+        let first = scope.spawn(|| again(0));
+        let second = scope.spawn(|| again(100_000));
+        [first.join().unwrap(), second.join().unwrap()]
+    });
+    busy.store(false, std::sync::atomic::Ordering::Relaxed);
+    load.join().unwrap();
+    for line in &own {
+        println!("{line}");
+        for output in &other {
+            assert!(output.contains(line.as_str()), "{line} is not in:\n{output}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Bugs planted in Volt's own code, each found by a stock scenario within a stated number of
+//! seeds; and each law broken on purpose, and caught.
+
+#![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
+
+#[path = "scenarios/programs.rs"]
+mod harness;
+
+mod scenarios {
+    pub mod cancellation;
+    pub mod many_tasks;
+    pub mod shutdown;
+    pub mod wakes;
+}
+
+use volt::sim::{Failure, FailureKind, Sim};
+
+/// Runs the scenario with the bug planted, until a seed finds it, and says how many it took.
+fn found(bug: &'static str, within: u64, program: fn()) -> Failure {
+    let report = Sim::builder().plant(bug).sweep(0..within).machine(program);
+    let runs = report.runs();
+    let failure = report.failure().unwrap_or_else(|| panic!("{bug}: not found in {runs} seeds"));
+    println!("{bug}: found after {runs} seeds, {}", failure.kind());
+    failure.clone()
+}
+
+#[test]
+fn the_second_look_before_parking_deleted() {
+    let program = scenarios::wakes::a_thread_outside_wakes_tasks::program;
+    let failure = found("worker-no-second-look", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law);
+    assert!(failure.message().contains("lost wake-up"), "{failure}");
+}
+
+#[test]
+fn a_task_that_is_queued_twice() {
+    let program = scenarios::many_tasks::spawned_from_two_sides::program;
+    let failure = found("task-queued-twice", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law);
+    assert!(failure.message().contains("is queued while a queue holds it"), "{failure}");
+}
+
+#[test]
+fn a_shut_down_that_leaves_tasks() {
+    let program = scenarios::shutdown::every_task_is_dropped::program;
+    let failure = found("shutdown-leaves-tasks", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law);
+    assert!(failure.message().contains("live on"), "{failure}");
+}
+
+#[test]
+fn a_wake_up_while_polled_forgotten() {
+    let program = scenarios::wakes::tasks_wake_each_other_in_turn::program;
+    let failure = found("task-wake-while-polled", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_join_handle_that_registers_after_completion() {
+    let program = scenarios::many_tasks::spawned_from_two_sides::program;
+    let failure = found("task-join-after-complete", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}

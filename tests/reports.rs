@@ -1,0 +1,27 @@
+//! What the report of a failure says.
+
+#![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
+
+use volt::sim::{FailureKind, Sim};
+
+#[test]
+fn a_deadlock_names_each_blocked_task_and_thread_and_where_it_waits() {
+    let report = Sim::builder().seed(1).build().machine(|| {
+        volt::Runtime::builder().workers(2).build().unwrap().run(|io| async move {
+            let sleeper =
+                volt::task::Builder::new().name("sleeper").spawn(&io, std::future::pending::<()>());
+            let joiner = io.spawn(async move { sleeper.await.unwrap() });
+            joiner.await.unwrap();
+        });
+    });
+    let failure = report.expect_err("nobody will ever wake the sleeper");
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+    let text = failure.to_string();
+    println!("{text}");
+    assert!(text.contains("task 1 \"sleeper\" of runtime 0, spawned at tests/reports.rs:"));
+    assert!(text.contains("waits for something that is not Volt's"));
+    assert!(text.contains("waits for the end of task 1 \"sleeper\" of runtime 0"));
+    assert!(text.contains("thread 0 \"main\" waits on futex"));
+    assert!(text.contains("thread 2 \"volt-1\" waits on futex"));
+    assert!(text.contains("src/runtime/parker.rs"));
+}
