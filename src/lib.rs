@@ -24,3 +24,7 @@ pub mod sim;
 pub mod task;
 
 pub use runtime::{Builder, Io, Runtime, run};
+#[cfg(all(feature = "macros", feature = "sim"))]
+pub use volt_macros::sim_test;
+#[cfg(feature = "macros")]
+pub use volt_macros::{main, test};

@@ -350,9 +350,9 @@ mod tests {
             "remove this second test attribute: `#[volt::test]` makes the function a test";
         for attribute in ["#[test]", "#[::core::prelude::v1::test]", "#[volt::sim_test(seeds = 3)]"]
         {
-            let expansion = test("", &format!("{attribute} #[ignore] async fn t() {{}}"));
+            let expansion = test("", &format!("{attribute} #[should_panic] async fn t() {{}}"));
             assert_errors(&expansion.errors, &[(attribute, message)]);
-            assert_same(expansion.code, test("", "#[ignore] async fn t() {}").code);
+            assert_same(expansion.code, test("", "#[should_panic] async fn t() {}").code);
         }
         assert_errors(&main("", "#[cfg(test)] async fn main() {}").errors, &[]);
     }

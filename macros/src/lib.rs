@@ -100,7 +100,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// The parameter is the runtime's `Io` handle; a test that does not use it may leave it out. Other
-/// attributes, such as `#[should_panic]` and `#[ignore]`, are kept. The return type is whatever
+/// attributes, such as `#[should_panic]`, are kept. The return type is whatever
 /// `#[test]` takes, so a test may return a `Result`.
 ///
 /// # Options
@@ -154,7 +154,7 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Other attributes, such as `#[should_panic]` and `#[ignore]`, are kept. A function that returns a
+/// Other attributes, such as `#[should_panic]`, are kept. A function that returns a
 /// `Result` fails the run with the `Debug` text of its `Err`.
 ///
 /// # Options

@@ -264,11 +264,11 @@ mod tests {
             sim_test(
                 r#"seeds = 200, seed = 0x2a, strategy = "pct:3", step_limit = 1_000,
                    virtual_time_limit = "30s", isolation = "process", crate = "renamed""#,
-                "#[ignore] pub fn t() -> Result<(), E> { Ok(()) }",
+                "#[should_panic] pub fn t() -> Result<(), E> { Ok(()) }",
             ),
             quote! {
                 #[::core::prelude::v1::test]
-                #[ignore]
+                #[should_panic]
                 pub fn t() {
                     fn t() -> Result<(), E> { Ok(()) }
                     renamed::sim::__private::run_check_test(

@@ -27,6 +27,8 @@ pub(crate) struct Job {
     /// Whether the replay line must name the strategy.
     pub(crate) names_strategy: bool,
     pub(crate) planted: Option<&'static str>,
+    /// The length of a run in choices between threads, where it is known.
+    pub(crate) expected_choices: Option<u64>,
     pub(crate) body: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -46,11 +48,12 @@ impl Runner {
     pub(crate) fn new(job: Job) -> Runner {
         crate::interpose::anchor();
         let watch = Watch::new(job.name.as_deref().unwrap_or("a simulation"));
+        let expected_choices = job.expected_choices;
         Runner {
             job,
             recorder: None,
             watch,
-            expected_choices: None,
+            expected_choices,
             find_races: false,
             thread_is_used: false,
         }

@@ -48,6 +48,7 @@ pub struct Builder {
     check_determinism: bool,
     name: Option<String>,
     planted: Option<&'static str>,
+    expected_choices: Option<u64>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
 }
@@ -63,6 +64,7 @@ impl Sim {
             check_determinism: false,
             name: None,
             planted: None,
+            expected_choices: None,
             strategy_from_environment: false,
         }
     }
@@ -143,6 +145,12 @@ impl Builder {
         Sweep { builder: self, seeds }
     }
 
+    /// How many choices between threads a run has, as another process measured it.
+    pub(crate) fn expected_choices(mut self, choices: u64) -> Builder {
+        self.expected_choices = Some(choices);
+        self
+    }
+
     /// What `VOLT_SEED` and its kin ask for, instead of what was set; `seeds` unless they name
     /// others.
     ///
@@ -186,6 +194,7 @@ impl Builder {
             name: self.name.clone().or_else(crate::runner::test_name),
             names_strategy: self.strategy_from_environment,
             planted: self.planted,
+            expected_choices: self.expected_choices,
             body,
         }
     }

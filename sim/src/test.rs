@@ -8,8 +8,10 @@ use crate::sim::{Builder, Sim, SweepReport};
 
 /// Seeds that [`check`] runs unless the environment names others.
 const CHECK_SEEDS: u64 = 1_000;
-/// Tells the process of one seed that it is that.
+/// Tells the process of one seed that it is that, and how many choices a run has.
 const ISOLATED: &str = "VOLT_ISOLATED";
+/// What precedes the number of choices in the line about a single run.
+const CHOICES: &str = "choices between threads: ";
 
 /// Runs `f` as plain simulated threads under many seeds, 1,000 unless `VOLT_SEEDS` says
 /// otherwise, and panics with the report of the first failure.
@@ -74,40 +76,60 @@ impl TestOptions {
             Some(seed) => seed..seed.saturating_add(1),
             None => 0..self.seeds,
         };
-        let sweep = self.builder().from_environment(seeds);
-        if self.isolate_process && std::env::var_os(ISOLATED).is_none() {
-            for seed in sweep.range() {
-                self.run_in_a_process(seed);
+        let mut builder = self.builder();
+        match std::env::var(ISOLATED) {
+            // The process of one seed: its one run is the first of the process.
+            Ok(choices) => builder = builder.expected_choices(choices.parse().unwrap_or(0)),
+            Err(_) if self.isolate_process => {
+                let sweep = builder.from_environment(seeds);
+                return self.run_in_processes(sweep.range());
             }
-            return;
+            Err(_) => {}
         }
+        let sweep = builder.from_environment(seeds);
         let single = sweep.seeds() == 1;
         let report = run(sweep);
         if single && let Some(last) = &report.last {
             println!(
-                "seed {:#x}: {}; {} steps, {:?} of virtual time, hash {:#018x}",
+                "seed {:#x}: {}; {} steps, {:?} of virtual time, {CHOICES}{}, hash {:#018x}",
                 last.seed(),
                 last.strategy(),
                 last.steps(),
                 last.virtual_time(),
+                last.counters().thread_choices,
                 last.hash()
             );
         }
         runner::expect_success(report);
     }
 
-    /// Runs this same test in a new process, for one seed: statics begin anew there.
-    fn run_in_a_process(&self, seed: u64) {
+    /// Runs each seed in a process of its own, where statics begin anew; before them one run that
+    /// measures how long runs are.
+    fn run_in_processes(&self, seeds: std::ops::Range<u64>) {
+        let measured = self.run_in_a_process(0, 0, Some("random"));
+        let choices = measured.split_once(CHOICES).map_or("", |(_, rest)| rest);
+        let digits = choices.find(|character: char| !character.is_ascii_digit());
+        let choices = choices[..digits.unwrap_or(choices.len())].parse().unwrap_or(0);
+        for seed in seeds {
+            self.run_in_a_process(seed, choices, None);
+        }
+    }
+
+    /// Runs this same test in a new process, for one seed; what it printed.
+    fn run_in_a_process(&self, seed: u64, choices: u64, strategy: Option<&str>) -> String {
         let program = match std::env::current_exe() {
             Ok(program) => program,
             Err(error) => panic!("the test program cannot be found to run it again: {error}"),
         };
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--exact", self.test_name(), "--nocapture", "--test-threads=1"])
             .env("VOLT_SEED", format!("{seed:#x}"))
-            .env(ISOLATED, "1")
-            .output();
-        match output {
+            .env(ISOLATED, choices.to_string());
+        if let Some(strategy) = strategy {
+            command.env("VOLT_STRATEGY", strategy);
+        }
+        match command.output() {
             Err(error) => panic!("no process for seed {seed:#x}: {error}"),
             Ok(output) if !output.status.success() => panic!(
                 "the process of seed {seed:#x} ended with {}:\n{}{}",
@@ -115,7 +137,7 @@ impl TestOptions {
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
             ),
-            Ok(_) => {}
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The clocks.
 
-use std::time::{Instant, SystemTime};
+pub use std::time::Instant;
+use std::time::SystemTime;
 
 use super::{Current, Platform};
 

@@ -29,6 +29,8 @@ pub mod sync;
 pub mod thread;
 
 mod counter;
+#[cfg(not(feature = "sim"))]
+pub(crate) mod ordinary;
 mod real;
 #[cfg(feature = "sim")]
 mod simulated;

@@ -21,6 +21,20 @@ pub(crate) struct Config {
     pub(crate) on_thread_stop: Option<Hook>,
 }
 
+#[cfg(all(test, volt_loom))]
+impl Config {
+    /// For models, which start no threads of a runtime's own.
+    pub(crate) fn for_models(workers: usize) -> Config {
+        Config {
+            workers,
+            thread_name: String::new(),
+            stack_size: None,
+            on_thread_start: None,
+            on_thread_stop: None,
+        }
+    }
+}
+
 /// Sets up a [`Runtime`].
 ///
 /// ```

@@ -10,8 +10,7 @@
 //! A token that is left before the thread parks is not lost: `park` then returns at once. Only
 //! `PARKED` costs a system call.
 
-use std::time::Instant;
-
+use crate::platform::clock::Instant;
 use crate::platform::sync::atomic::Ordering;
 use crate::platform::sync::{Futex, const_fn};
 

@@ -156,3 +156,69 @@ impl Scheduler {
         }
     }
 }
+
+#[cfg(all(test, volt_loom))]
+mod models {
+    use super::*;
+    use crate::platform::model::model;
+    use crate::platform::mutation::is_noticed;
+
+    fn scheduler() -> Arc<Scheduler> {
+        Arc::new(Scheduler::new(Config::for_models(1)))
+    }
+
+    #[track_caller]
+    fn spawn(scheduler: &Arc<Scheduler>) -> JoinHandle<()> {
+        scheduler.spawn(async {}, None, Location::caller())
+    }
+
+    /// A task that is spawned while the runtime closes is refused, or found by the workers that
+    /// run until the registry is empty.
+    fn spawn_and_close() {
+        let scheduler = scheduler();
+        let other = Arc::clone(&scheduler);
+        let spawner = loom::thread::spawn(move || spawn(&other));
+        scheduler.close();
+        while !scheduler.is_done() {
+            match scheduler.next() {
+                Some(task) => task.run(),
+                None => loom::thread::yield_now(),
+            }
+        }
+        let handle = spawner.join().unwrap();
+        assert!(handle.is_finished(), "the task outlives its runtime");
+    }
+
+    #[test]
+    fn a_spawn_meets_a_close() {
+        model(spawn_and_close);
+    }
+
+    #[test]
+    fn shutdown_leaves_tasks_mutant_is_noticed() {
+        assert!(is_noticed("shutdown-leaves-tasks", || model(spawn_and_close)));
+    }
+
+    #[test]
+    fn pushes_and_a_pop_keep_the_queue_and_its_length() {
+        model(|| {
+            let scheduler = scheduler();
+            let other = Arc::clone(&scheduler);
+            let pusher = loom::thread::spawn(move || drop(spawn(&other)));
+            drop(spawn(&scheduler));
+            let mut ran = 0;
+            while ran < 2 {
+                match scheduler.next() {
+                    Some(task) => {
+                        task.run();
+                        ran += 1;
+                    }
+                    None => loom::thread::yield_now(),
+                }
+            }
+            pusher.join().unwrap();
+            assert!(scheduler.injection.is_empty());
+            assert!(scheduler.registry.is_empty());
+        });
+    }
+}

@@ -164,3 +164,44 @@ impl Worker<'_> {
         self.searching = idle.wake_self(self.number);
     }
 }
+
+#[cfg(all(test, volt_loom))]
+mod models {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::platform::model::model;
+    use crate::platform::sync::Mutex;
+    use crate::runtime::builder::Config;
+
+    /// The future of `run` is woken from another thread while its own falls asleep.
+    #[test]
+    fn the_future_of_run_is_woken() {
+        model(|| {
+            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)));
+            let shared = Arc::new((AtomicBool::new(false), Mutex::new(None::<Waker>)));
+            let other = Arc::clone(&shared);
+            let thread = loom::thread::spawn(move || {
+                other.0.store(true, Ordering::Release);
+                let waker = other.1.lock().take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            });
+            // loom does not see the order that std's `Arc` gives to the waker's end: the last
+            // reference goes after the thread is joined.
+            let mut kept = None;
+            let mut future = pin!(std::future::poll_fn(|context| {
+                kept = Some(context.waker().clone());
+                *shared.1.lock() = Some(context.waker().clone());
+                match shared.0.load(Ordering::Acquire) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            }));
+            run_future(&scheduler, future.as_mut());
+            thread.join().unwrap();
+            drop(kept);
+        });
+    }
+}

@@ -51,7 +51,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A futex out of loom's lock and condition. loom has no time: a wait ends by a wake-up alone.
+/// A futex out of loom's lock and condition. There is no time: a wait ends by a wake-up
+/// alone.
 #[derive(Debug)]
 pub struct Futex {
     word: atomic::AtomicU32,

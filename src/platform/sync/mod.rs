@@ -3,9 +3,11 @@
 //! | built | atomics | `Mutex` | `UnsafeCell` | `Futex` |
 //! |---|---|---|---|---|
 //! | `real` alone | `core` | `parking_lot` | `core` | the system's |
-//! | `sim` too | `volt-sim`: each operation a scheduling point | `volt-sim` | `core` | simulated kernel |
+//! | `sim` too | `volt-sim` | `volt-sim` | `core` | simulated kernel |
 //! | `--cfg volt_loom` | loom | loom | loom | loom's Mutex and Condvar |
 //! | `--cfg volt_shuttle` | shuttle | shuttle | `core` | shuttle's Mutex and Condvar |
+//!
+//! On a simulated thread each operation of `volt-sim`'s is a scheduling point.
 //!
 //! Everything is `const fn new`, except under loom, whose types cannot be; [`const_fn!`] hides
 //! the difference.

@@ -50,7 +50,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A futex out of shuttle's lock and condition. shuttle has no time: a wait ends by a wake-up alone.
+/// A futex out of shuttle's lock and condition. There is no time: a wait ends by a wake-up
+/// alone.
 #[derive(Debug)]
 pub struct Futex {
     word: atomic::AtomicU32,

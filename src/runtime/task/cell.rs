@@ -473,3 +473,58 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, volt_loom))]
+mod models {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::platform::model::model;
+    use crate::runtime::builder::Config;
+
+    fn scheduler() -> Arc<Scheduler> {
+        Arc::new(Scheduler::new(Config::for_models(1)))
+    }
+
+    /// The output goes from the poller to the join handle, or the handle's waker is called.
+    #[test]
+    fn a_join_handle_and_the_poller_meet() {
+        model(|| {
+            let scheduler = scheduler();
+            let place = std::panic::Location::caller();
+            let mut handle = pin!(scheduler.spawn(async { 7 }, None, place));
+            let task = scheduler.next().unwrap();
+            let poller = loom::thread::spawn(move || task.run());
+            let mut context = Context::from_waker(Waker::noop());
+            let early = handle.as_mut().poll(&mut context);
+            poller.join().unwrap();
+            let output = match early {
+                Poll::Ready(output) => output,
+                Poll::Pending => match handle.as_mut().poll(&mut context) {
+                    Poll::Ready(output) => output,
+                    Poll::Pending => panic!("the task has ended"),
+                },
+            };
+            assert_eq!(output.unwrap(), 7);
+        });
+    }
+
+    /// A task that is aborted while it is polled is dropped once, and its handle learns so.
+    #[test]
+    fn an_abort_and_the_poller_meet() {
+        model(|| {
+            let scheduler = scheduler();
+            let place = std::panic::Location::caller();
+            let handle = scheduler.spawn(std::future::pending::<()>(), None, place);
+            let abort = handle.abort_handle();
+            let task = scheduler.next().unwrap();
+            let poller = loom::thread::spawn(move || task.run());
+            abort.abort();
+            poller.join().unwrap();
+            while let Some(task) = scheduler.next() {
+                task.run();
+            }
+            assert!(handle.is_finished(), "the abort is lost");
+        });
+    }
+}

@@ -29,6 +29,7 @@
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicUsize, Ordering};
 use crate::platform::sync::const_fn;
+use crate::platform::thread;
 
 const SCHEDULED: usize = 1;
 const RUNNING: usize = 1 << 1;
@@ -287,7 +288,7 @@ pub(crate) struct DropInterest {
 #[inline]
 fn check_references(state: usize) {
     if state / REFERENCE > MOST_REFERENCES {
-        std::process::abort();
+        thread::abort_process();
     }
 }
 
