@@ -12,18 +12,23 @@
 //! |---|---|
 //! | [`run`], [`Runtime`], [`Io`] | starting, and the handle that says where a program runs |
 //! | [`task`] | tasks: handles, errors, names |
+//! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |
 
 #[doc(hidden)]
 pub mod platform;
 
+mod coop;
 mod runtime;
 
 pub mod sim;
 pub mod task;
+//pub mod time;
 
-pub use runtime::{Builder, Io, Runtime, run};
+pub use runtime::{
+    Builder, DumpedTask, GlobalQueueInterval, Io, Metrics, Runtime, TaskDump, WorkerMetrics, run,
+};
 #[cfg(all(feature = "macros", feature = "sim"))]
 pub use volt_macros::sim_test;
 #[cfg(feature = "macros")]

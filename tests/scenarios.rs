@@ -7,10 +7,13 @@
 mod harness;
 
 mod scenarios {
+    mod blocking;
     mod cancellation;
+    mod groups;
     mod many_tasks;
     mod panics;
     mod shutdown;
     mod spawn_and_join;
+    mod stealing;
     mod wakes;
 }

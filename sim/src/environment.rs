@@ -63,6 +63,10 @@ impl Environment {
             let parsed = value.parse::<Strategy>();
             let parsed =
                 parsed.map_err(|error| wrong("VOLT_STRATEGY", &value, &error.to_string()))?;
+            if matches!(parsed, Strategy::Tape(_)) {
+                let expected = "a strategy that makes decisions; VOLT_TAPE replays a tape";
+                return Err(wrong("VOLT_STRATEGY", &value, expected));
+            }
             environment.strategy = Some(parsed);
         }
         if let Some(value) = variable("VOLT_TAPE") {
@@ -141,6 +145,7 @@ mod tests {
             ("VOLT_SEEDS", "9..3"),
             ("VOLT_SEEDS", "random:0"),
             ("VOLT_STRATEGY", "quick"),
+            ("VOLT_STRATEGY", "tape:file"),
             ("VOLT_TAPE", ""),
             ("VOLT_CHECK_DETERMINISM", "yes"),
         ] {

@@ -88,7 +88,11 @@ impl Report {
 
 /// A run that failed. Its `Display` is the whole report, the line to paste last.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct Failure(pub(crate) Box<Details>);
+
+/// What a failure is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Details {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
     pub(crate) threads: Vec<String>,
@@ -102,17 +106,17 @@ pub struct Failure {
 impl Failure {
     /// The seed that replays the failure.
     pub fn seed(&self) -> u64 {
-        self.report.seed
+        self.0.report.seed
     }
 
     /// What kind of failure it is.
     pub fn kind(&self) -> FailureKind {
-        self.kind
+        self.0.kind
     }
 
     /// What happened, without the rest of the report.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The recorded decisions, in the form that `VOLT_TAPE` and [`Strategy::Tape`] read from a
@@ -120,39 +124,39 @@ impl Failure {
     ///
     /// [`Strategy::Tape`]: crate::Strategy::Tape
     pub fn tape(&self) -> &[u8] {
-        &self.tape
+        &self.0.tape
     }
 
     /// The file that holds the tape, if it could be written.
     pub fn tape_path(&self) -> Option<&Path> {
-        self.tape_path.as_deref()
+        self.0.tape_path.as_deref()
     }
 
     /// What the run had done until it failed.
     pub fn report(&self) -> &Report {
-        &self.report
+        &self.0.report
     }
 
     /// The line that replays the failure.
     pub fn replay_line(&self) -> &str {
-        &self.replay
+        &self.0.replay
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, strategy, hash, steps, virtual_time, counters, .. } = &self.report;
-        writeln!(f, "seed {seed:#x}: {}", self.kind)?;
-        writeln!(f, "  {}", self.message)?;
-        if !self.threads.is_empty() {
+        let Report { seed, strategy, hash, steps, virtual_time, counters, .. } = &self.0.report;
+        writeln!(f, "seed {seed:#x}: {}", self.0.kind)?;
+        writeln!(f, "  {}", self.0.message)?;
+        if !self.0.threads.is_empty() {
             writeln!(f, "threads alive:")?;
-            for thread in &self.threads {
+            for thread in &self.0.threads {
                 writeln!(f, "  {thread}")?;
             }
         }
-        if !self.tasks.is_empty() {
+        if !self.0.tasks.is_empty() {
             writeln!(f, "tasks alive:")?;
-            for task in &self.tasks {
+            for task in &self.0.tasks {
                 writeln!(f, "  {task}")?;
             }
         }
@@ -162,10 +166,10 @@ impl fmt::Display for Failure {
              {hash:#018x}",
             counters.switches
         )?;
-        if let Some(path) = &self.tape_path {
+        if let Some(path) = &self.0.tape_path {
             writeln!(f, "tape: VOLT_TAPE={} replays its decisions", path.display())?;
         }
-        write!(f, "replay: {}", self.replay)
+        write!(f, "replay: {}", self.0.replay)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::decide::Strategy;
 use crate::decide::tape::Recorder;
-use crate::failure::{Failure, Report};
+use crate::failure::{Details, Failure, Report};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
@@ -74,7 +74,7 @@ impl Runner {
                     report.runs += 1;
                     match runner.run_seed(seed) {
                         Ok(run) => report.last = Some(run),
-                        Err(failure) => report.failure = Some(*failure),
+                        Err(failure) => report.failure = Some(failure),
                     }
                 }
             });
@@ -97,7 +97,7 @@ impl Runner {
         })
     }
 
-    fn run_seed(&mut self, seed: u64) -> Result<Report, Box<Failure>> {
+    fn run_seed(&mut self, seed: u64) -> Result<Report, Failure> {
         self.measure_length()?;
         let strategy = self.job.strategy.clone();
         if !self.job.check_determinism {
@@ -123,7 +123,7 @@ impl Runner {
 
     /// One run, to know how many choices PCT's change points spread over. Its seed and strategy
     /// are fixed, so a seed replays alone as it ran in a sweep.
-    fn measure_length(&mut self) -> Result<(), Box<Failure>> {
+    fn measure_length(&mut self) -> Result<(), Failure> {
         if self.expected_choices.is_some() || !self.job.strategy.needs_length() {
             return Ok(());
         }
@@ -184,7 +184,7 @@ impl Runner {
         seed: u64,
         outcome: &mut Outcome,
         strategy: Option<&Strategy>,
-    ) -> Result<Report, Box<Failure>> {
+    ) -> Result<Report, Failure> {
         let report = Report {
             seed,
             strategy: std::mem::take(&mut outcome.strategy),
@@ -200,7 +200,7 @@ impl Runner {
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
-                Err(Box::new(Failure {
+                Err(Failure(Box::new(Details {
                     kind: stop.kind,
                     message: stop.message,
                     threads: stop.threads,
@@ -209,7 +209,7 @@ impl Runner {
                     tape_path: self.save_tape(seed, &tape),
                     tape,
                     replay: self.replay_line(seed, named),
-                }))
+                })))
             }
         };
         self.recorder = outcome.recorder.take();

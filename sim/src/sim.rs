@@ -156,7 +156,6 @@ impl Builder {
     ///
     /// # Panics
     /// If a variable cannot be read.
-    #[doc(hidden)]
     pub fn from_environment(mut self, mut seeds: Range<u64>) -> Sweep {
         let environment = match Environment::read() {
             Ok(environment) => environment,

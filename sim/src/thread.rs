@@ -389,12 +389,15 @@ where
     }
 }
 
+/// Joins a thread of a scope; returns whether it panicked with nobody to see it.
+type Join<'scope> = Box<dyn FnOnce() -> bool + Send + 'scope>;
+
 /// What [`scope`] lends to its closure.
 pub struct Scope<'scope, 'env: 'scope> {
-    /// What joins each thread; returns whether it panicked with nobody to see it.
+    /// What joins each thread.
     /// `join_all` leaves nothing to drop, and a scope without drop glue may be borrowed for as
     /// long as itself.
-    threads: ManuallyDrop<Mutex<Vec<Box<dyn FnOnce() -> bool + Send + 'scope>>>>,
+    threads: ManuallyDrop<Mutex<Vec<Join<'scope>>>>,
     unjoined_panic: Cell<bool>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,

@@ -204,10 +204,10 @@ fn a_deterministic_program_passes_the_determinism_check() {
 
 #[test]
 fn an_address_that_decides_is_caught() {
-    static KEPT: std::sync::Mutex<Vec<Box<[u8; 64]>>> = std::sync::Mutex::new(Vec::new());
+    static KEPT: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new());
     let failure = determinism(|| {
-        let block = Box::new([0_u8; 64]);
-        let address = std::ptr::from_ref(&*block).addr();
+        let block = vec![0_u8; 64];
+        let address = block.as_ptr().addr();
         // Kept, so that the second run cannot get the same block.
         KEPT.lock().unwrap().push(block);
         volt_sim::observe(&address.to_le_bytes());

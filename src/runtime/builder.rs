@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Runtime;
+use super::blocking::{BlockingConfig, KEEP_ALIVE, MAX_THREADS};
 use super::scheduler::Scheduler;
 use super::worker;
+use crate::coop::BUDGET;
 use crate::platform::thread;
 
 /// A hook that runs on each worker thread.
@@ -19,6 +22,15 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) on_thread_start: Option<Hook>,
     pub(crate) on_thread_stop: Option<Hook>,
+    pub(crate) max_blocking_threads: usize,
+    pub(crate) blocking_keep_alive: Duration,
+    /// Polls between two looks at the timers; `None` = the default.
+    pub(crate) event_interval: Option<u32>,
+    /// Polls between two looks at the queue from outside; `None` = adaptive.
+    pub(crate) global_queue_interval: Option<u32>,
+    pub(crate) lifo_slot: bool,
+    /// Resource operations that a task may do in one poll.
+    pub(crate) budget: u32,
 }
 
 #[cfg(all(test, volt_loom))]
@@ -31,7 +43,43 @@ impl Config {
             stack_size: None,
             on_thread_start: None,
             on_thread_stop: None,
+            max_blocking_threads: 1,
+            blocking_keep_alive: KEEP_ALIVE,
+            event_interval: None,
+            global_queue_interval: None,
+            lifo_slot: true,
+            budget: BUDGET,
         }
+    }
+}
+
+impl Config {
+    /// What the blocking pool is set up with.
+    pub(crate) fn blocking(&self) -> BlockingConfig {
+        BlockingConfig {
+            max_threads: self.max_blocking_threads,
+            keep_alive: self.blocking_keep_alive,
+            thread_name: self.thread_name.clone(),
+            stack_size: self.stack_size,
+            on_thread_start: self.on_thread_start.clone(),
+            on_thread_stop: self.on_thread_stop.clone(),
+        }
+    }
+}
+
+/// How often a worker looks at the queue into which tasks come from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GlobalQueueInterval {
+    /// About once a millisecond, whatever the tasks take.
+    #[default]
+    Auto,
+    /// Once in so many polls.
+    Polls(u32),
+}
+
+impl From<u32> for GlobalQueueInterval {
+    fn from(polls: u32) -> GlobalQueueInterval {
+        GlobalQueueInterval::Polls(polls)
     }
 }
 
@@ -51,6 +99,12 @@ pub struct Builder {
     stack_size: Option<usize>,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    max_blocking_threads: usize,
+    blocking_keep_alive: Duration,
+    event_interval: Option<u32>,
+    global_queue_interval: GlobalQueueInterval,
+    lifo_slot: bool,
+    budget: u32,
 }
 
 impl Builder {
@@ -61,6 +115,12 @@ impl Builder {
             stack_size: None,
             on_thread_start: None,
             on_thread_stop: None,
+            max_blocking_threads: MAX_THREADS,
+            blocking_keep_alive: KEEP_ALIVE,
+            event_interval: None,
+            global_queue_interval: GlobalQueueInterval::Auto,
+            lifo_slot: true,
+            budget: BUDGET,
         }
     }
 
@@ -96,6 +156,45 @@ impl Builder {
         self
     }
 
+    /// The most threads that run blocking jobs at once; 512 unless set. 0 counts as 1.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
+        self.max_blocking_threads = threads;
+        self
+    }
+
+    /// How long a thread of the blocking pool waits for its next job before it ends; 10 seconds
+    /// unless set.
+    pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Builder {
+        self.blocking_keep_alive = keep_alive;
+        self
+    }
+
+    /// Polls between two looks of a busy worker at its timers; 61 unless set. 0 counts as 1.
+    pub fn event_interval(mut self, polls: u32) -> Builder {
+        self.event_interval = Some(polls);
+        self
+    }
+
+    /// How often a busy worker looks at the queue into which tasks come from outside; adaptive
+    /// unless set.
+    pub fn global_queue_interval(mut self, interval: impl Into<GlobalQueueInterval>) -> Builder {
+        self.global_queue_interval = interval.into();
+        self
+    }
+
+    /// Whether a worker runs the task that it woke last first; on unless set.
+    pub fn lifo_slot(mut self, on: bool) -> Builder {
+        self.lifo_slot = on;
+        self
+    }
+
+    /// Operations on Volt's resources that a task may do in one poll before it gives way to
+    /// others; 128 unless set. 0 counts as 1.
+    pub fn budget(mut self, operations: u32) -> Builder {
+        self.budget = operations;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -108,6 +207,15 @@ impl Builder {
             stack_size: self.stack_size,
             on_thread_start: self.on_thread_start,
             on_thread_stop: self.on_thread_stop,
+            max_blocking_threads: self.max_blocking_threads.max(1),
+            blocking_keep_alive: self.blocking_keep_alive,
+            event_interval: self.event_interval,
+            global_queue_interval: match self.global_queue_interval {
+                GlobalQueueInterval::Auto => None,
+                GlobalQueueInterval::Polls(polls) => Some(polls.max(1)),
+            },
+            lifo_slot: self.lifo_slot,
+            budget: self.budget.clamp(1, u32::MAX - 1),
         }));
         let mut runtime = Runtime { scheduler: Arc::clone(&scheduler), threads: Vec::new() };
         for number in 0..workers {

@@ -17,7 +17,7 @@
 //! looks at the queues again. At least one sees the other.
 
 use crate::platform::sync::Mutex;
-use crate::platform::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::platform::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 const SEARCHING: usize = 1;
 const ASLEEP: usize = 1 << 32;
@@ -27,6 +27,8 @@ pub(crate) struct Idle {
     word: AtomicUsize,
     /// The sleeping workers; the last to fall asleep, whose caches are warm, is woken first.
     sleepers: Mutex<Vec<usize>>,
+    /// Whether a sleeping worker has a time-out, to look after those that are stuck in a poll.
+    sentinel: AtomicBool,
     workers: usize,
 }
 
@@ -35,6 +37,7 @@ impl Idle {
         Idle {
             word: AtomicUsize::new(0),
             sleepers: Mutex::new(Vec::with_capacity(workers)),
+            sentinel: AtomicBool::new(false),
             workers,
         }
     }
@@ -103,6 +106,22 @@ impl Idle {
             }
             None => true,
         }
+    }
+
+    /// The worker sleeps with a time-out from now, as the one that looks after the others; false
+    /// if another does, or if nobody is awake who could be stuck.
+    pub(crate) fn become_sentinel(&self) -> bool {
+        self.asleep() < self.workers && !self.sentinel.swap(true, Ordering::AcqRel)
+    }
+
+    /// The sentinel is awake.
+    pub(crate) fn stop_being_sentinel(&self) {
+        self.sentinel.store(false, Ordering::Release);
+    }
+
+    /// Whether this worker sleeps.
+    pub(crate) fn is_asleep(&self, worker: usize) -> bool {
+        self.sleepers.lock().contains(&worker)
     }
 
     /// How many workers sleep.

@@ -6,6 +6,8 @@ use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 
+use super::dump::TaskDump;
+use super::metrics::Metrics;
 use super::scheduler::Scheduler;
 use super::task::JoinHandle;
 use super::{context, worker};
@@ -55,6 +57,42 @@ impl Io {
         F::Output: Send + 'static,
     {
         self.scheduler.spawn(future, Some(name), place)
+    }
+
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    /// Runs `job`, which may block, on a thread of the blocking pool.
+    ///
+    /// An abort reaches a job that has not begun; one that runs is never stopped. If the system
+    /// refuses a thread and the pool has none, the handle gives a cancelled
+    /// [`JoinError`](super::task::JoinError) that says so.
+    ///
+    /// ```
+    /// let text = volt::run(|io| async move {
+    ///     io.spawn_blocking(|| std::fs::read_to_string("Cargo.toml")).await.unwrap()
+    /// });
+    /// assert!(text.is_ok());
+    /// ```
+    #[doc(alias = "concurrent")]
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.scheduler.spawn_blocking(job, Location::caller())
+    }
+
+    /// What the runtime does and has done.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.scheduler)
+    }
+
+    /// Every task that has not ended.
+    pub fn dump(&self) -> TaskDump {
+        TaskDump::of(&self.scheduler)
     }
 
     /// Runs `future` on the calling thread, which is none of the runtime's, and returns its

@@ -10,27 +10,42 @@
 //! | `injection` | the queue from outside |
 //! | `idle` | who sleeps, whom to wake |
 //! | `parker` | puts one thread to sleep |
+//! | `local_queue`, `lifo` | a worker's own tasks |
+//! | `pace` | how often a worker looks up from them |
+//! | `blocking` | threads for jobs that block |
+//! | `timer` | timers |
+//! | `metrics`, `dump` | what a runtime does |
 //! | `task` | the task |
 //! | `context` | what the calling thread is a worker of |
 
+mod blocking;
 mod builder;
-mod context;
+pub(crate) mod context;
+mod dump;
 mod idle;
 mod injection;
 mod io;
+mod lifo;
+mod local_queue;
+mod metrics;
+mod pace;
 mod parker;
 pub(crate) mod scheduler;
 mod seat;
 pub(crate) mod task;
+pub(crate) mod timer;
 mod worker;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use builder::Builder;
+pub use builder::{Builder, GlobalQueueInterval};
+pub use dump::{DumpedTask, TaskDump};
 pub use io::Io;
+pub use metrics::{Metrics, WorkerMetrics};
 
 use crate::platform::{probe, thread};
 use scheduler::Scheduler;
@@ -61,7 +76,10 @@ where
 /// A runtime: its workers run until it is dropped.
 ///
 /// Dropping it cancels and drops every task and joins every thread. That waits for tasks to
-/// reach their next await point.
+/// reach their next await point, and for blocking jobs that have begun to end.
+///
+/// # Panics
+/// Dropping it on one of its own workers panics: that worker cannot wait for itself.
 pub struct Runtime {
     scheduler: Arc<Scheduler>,
     threads: Vec<thread::Thread>,
@@ -106,8 +124,17 @@ impl Runtime {
     }
 }
 
-impl Drop for Runtime {
-    fn drop(&mut self) {
+impl Runtime {
+    /// Shuts down as dropping does, but waits for blocking jobs that have begun for at most
+    /// `limit`; how many still run then. Their threads end with them.
+    ///
+    /// # Panics
+    /// If called on one of the runtime's own workers.
+    pub fn shutdown_timeout(mut self, limit: Duration) -> usize {
+        self.shut_down(Some(limit))
+    }
+
+    fn shut_down(&mut self, limit: Option<Duration>) -> usize {
         if context::worker_of(&self.scheduler).is_some() {
             if !thread::panicking() {
                 panic!(
@@ -115,7 +142,7 @@ impl Drop for Runtime {
                      itself: drop it on another thread"
                 );
             }
-            return;
+            return 0;
         }
         self.scheduler.close();
         let mut panicked = None;
@@ -124,13 +151,26 @@ impl Drop for Runtime {
                 panicked = Some(payload);
             }
         }
+        let running = self.scheduler.blocking().join(limit);
+        panicked = panicked.or_else(|| self.scheduler.blocking().take_panic());
         if let Some(payload) = panicked
             && !thread::panicking()
         {
             // A hook of the user panicked on a thread of ours: nobody else will tell.
             std::panic::resume_unwind(payload);
         }
-        probe::runtime_ended(self.scheduler.number());
+        if running == 0 {
+            probe::runtime_ended(self.scheduler.number());
+        }
+        running
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.shut_down(None);
+        }
     }
 }
 

@@ -1,26 +1,45 @@
-//! What the workers of a runtime share: the queue from outside, who sleeps, which tasks live.
+//! What the workers of a runtime share: their rings, the queue from outside, who sleeps, which
+//! tasks live.
 
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::blocking::{BlockingJob, BlockingPool};
 use super::builder::Config;
 use super::context;
 use super::idle::Idle;
 use super::injection::Injection;
+use super::lifo::Lifo;
+use super::local_queue::{CAPACITY, Queue};
 use super::parker::Parker;
 use super::seat::Seat;
 use super::task::registry::Registry;
 use super::task::{self, JoinHandle, Notified};
+use super::timer::Timers;
 use crate::platform::mutation::mutation;
-use crate::platform::probe;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
+use crate::platform::{Counter, clock, probe};
+
+/// What one worker shows the others.
+pub(crate) struct Shared {
+    ring: Queue<Notified>,
+    lifo: Lifo,
+    pub(crate) timers: Timers,
+    pub(crate) parker: Parker,
+    pub(crate) polls: Counter,
+    pub(crate) parks: Counter,
+    pub(crate) steals: Counter,
+    pub(crate) overflows: Counter,
+    pub(crate) rescues: Counter,
+}
 
 pub(crate) struct Scheduler {
+    workers: Box<[Shared]>,
     injection: Injection,
     idle: Idle,
-    parkers: Box<[Parker]>,
     registry: Registry,
+    blocking: Arc<BlockingPool>,
     /// Worker 0, which a thread that calls `run` takes over.
     seat: Seat,
     /// Set once the registry is closed: workers end when it is empty.
@@ -33,15 +52,29 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     pub(crate) fn new(config: Config) -> Scheduler {
         let workers = config.workers;
+        let start = clock::now();
+        let shared = || Shared {
+            ring: Queue::new(),
+            lifo: Lifo::new(),
+            timers: Timers::new(start),
+            parker: Parker::new(),
+            polls: Counter::new(),
+            parks: Counter::new(),
+            steals: Counter::new(),
+            overflows: Counter::new(),
+            rescues: Counter::new(),
+        };
+        let number = probe::runtime_started();
         Scheduler {
+            workers: (0..workers).map(|_| shared()).collect(),
             injection: Injection::new(),
             idle: Idle::new(workers),
-            parkers: (0..workers).map(|_| Parker::new()).collect(),
             registry: Registry::new(workers),
+            blocking: Arc::new(BlockingPool::new(config.blocking(), number)),
             seat: Seat::new(),
             closing: AtomicBool::new(false),
             config,
-            number: probe::runtime_started(),
+            number,
         }
     }
 
@@ -65,8 +98,25 @@ impl Scheduler {
         &self.seat
     }
 
-    pub(crate) fn parker(&self, worker: usize) -> &Parker {
-        &self.parkers[worker]
+    pub(crate) fn blocking(&self) -> &Arc<BlockingPool> {
+        &self.blocking
+    }
+
+    pub(crate) fn worker(&self, worker: usize) -> &Shared {
+        &self.workers[worker]
+    }
+
+    pub(crate) fn timers(&self, worker: usize) -> &Timers {
+        &self.workers[worker].timers
+    }
+
+    /// A timer of this worker's is due before those that it knew of.
+    pub(crate) fn timers_changed(&self, worker: usize) {
+        self.workers[worker].parker.unpark();
+    }
+
+    pub(crate) fn injected(&self) -> usize {
+        self.injection.len()
     }
 
     /// Starts a task.
@@ -88,47 +138,165 @@ impl Scheduler {
         if self.registry.insert(&task, shard) {
             self.schedule(task);
         } else {
-            task.refuse();
+            task.refuse_unregistered();
         }
         handle
     }
 
-    /// Queues a task that can run, and sees to it that a worker will take it.
-    pub(crate) fn schedule(&self, task: Notified) {
+    /// Starts a blocking job.
+    pub(crate) fn spawn_blocking<F, T>(
+        self: &Arc<Scheduler>,
+        job: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, reference) = task::new(Arc::clone(self), BlockingJob::new(job));
+        // SAFETY: the reference of this very task, whose output is the job's.
+        let handle = unsafe { JoinHandle::new(reference) };
+        probe::task_spawned(self.number, task.address(), None, place);
+        if !self.registry.insert_blocking(&task) {
+            task.refuse_unregistered();
+        } else if let Err((jobs, _error)) = self.blocking.push(task) {
+            let why = match self.is_shut_down() {
+                true => "its runtime has shut down",
+                false => "the system has no thread for it, and the blocking pool has none",
+            };
+            for job in jobs {
+                job.refuse(why);
+            }
+        }
+        handle
+    }
+
+    /// Queues a task that was woken, and sees to it that a worker will take it. A worker keeps
+    /// what it wakes, and announces it after the poll.
+    pub(crate) fn schedule(self: &Arc<Scheduler>, task: Notified) {
+        match context::worker_of(self) {
+            Some(worker) if self.config.lifo_slot => {
+                probe::task_queued(self.number, task.address(), false);
+                if let Some(older) = self.workers[worker].lifo.put(task) {
+                    probe::task_dequeued(self.number, older.address(), false);
+                    self.push_local(worker, older);
+                }
+            }
+            Some(worker) => self.push_local(worker, task),
+            None => self.schedule_injected(task),
+        }
+    }
+
+    /// Queues a task from outside the workers, and wakes one if need be.
+    pub(crate) fn schedule_injected(&self, task: Notified) {
         probe::task_queued(self.number, task.address(), true);
         self.injection.push(task);
         self.wake_one();
     }
 
-    /// Queues a task that was woken while it was polled, by the worker that polled it and will
-    /// look at the queue next.
-    pub(crate) fn schedule_again(&self, task: Notified) {
-        probe::task_queued(self.number, task.address(), true);
-        self.injection.push(task);
+    /// Queues a task that was woken while it was polled: behind all others.
+    pub(crate) fn schedule_again(self: &Arc<Scheduler>, task: Notified) {
+        match context::worker_of(self) {
+            Some(worker) => self.push_local(worker, task),
+            None => self.schedule_injected(task),
+        }
     }
 
-    /// The next task from outside.
-    pub(crate) fn next(&self) -> Option<Notified> {
-        let task = self.injection.pop()?;
+    /// Puts a task at the end of the worker's own ring. Only the worker itself calls this.
+    pub(crate) fn push_local(&self, worker: usize, task: Notified) {
+        probe::task_queued(self.number, task.address(), false);
+        let shared = &self.workers[worker];
+        let overflow = |tasks: &mut dyn Iterator<Item = Notified>| {
+            shared.overflows.add_by_owner(1);
+            self.injection.push_all(tasks.inspect(|task| {
+                probe::task_dequeued(self.number, task.address(), false);
+                probe::task_queued(self.number, task.address(), true);
+            }));
+        };
+        // SAFETY: the calling thread is the worker, so the ring's owner.
+        unsafe { shared.ring.push(task, overflow) };
+    }
+
+    /// The first task of the worker's own ring. Only the worker itself calls this.
+    pub(crate) fn pop_local(&self, worker: usize) -> Option<Notified> {
+        // SAFETY: as in `push_local`.
+        let task = unsafe { self.workers[worker].ring.pop() }?;
+        probe::task_dequeued(self.number, task.address(), false);
+        Some(task)
+    }
+
+    /// The task in a worker's LIFO slot.
+    pub(crate) fn take_lifo(&self, worker: usize) -> Option<Notified> {
+        let task = self.workers[worker].lifo.take()?;
+        probe::task_dequeued(self.number, task.address(), false);
+        Some(task)
+    }
+
+    /// Moves half of the victim's ring to the worker's; the first task comes out.
+    pub(crate) fn steal(&self, victim: usize, worker: usize) -> Option<Notified> {
+        let shared = &self.workers[worker];
+        // SAFETY: as in `push_local`, for the ring that is stolen into.
+        let task = unsafe { self.workers[victim].ring.steal_into(&shared.ring) }?;
+        shared.steals.add_by_owner(1);
+        probe::task_dequeued(self.number, task.address(), false);
+        Some(task)
+    }
+
+    /// A fair share of what came from outside: the first task comes out, the others go into the
+    /// worker's ring.
+    pub(crate) fn take_injected(&self, worker: usize) -> Option<Notified> {
+        let ring = &self.workers[worker].ring;
+        let fair = self.injection.len() / self.config.workers + 1;
+        let room = CAPACITY / 2 - ring.len().min(CAPACITY / 2);
+        let task = self.injection.pop_some(fair.min(room.max(1)), |task| {
+            probe::task_dequeued(self.number, task.address(), true);
+            probe::task_queued(self.number, task.address(), false);
+            // SAFETY: as in `push_local`.
+            unsafe {
+                ring.push(task, |_| unreachable!("no more is taken than the ring has room for"));
+            }
+        })?;
         probe::task_dequeued(self.number, task.address(), true);
         Some(task)
     }
 
     /// Whether a worker that is falling asleep must not: the look after it said that it sleeps.
-    pub(crate) fn has_work(&self) -> bool {
-        mutation!("worker-no-second-look", !self.injection.is_empty(), false) || self.is_done()
+    pub(crate) fn has_work(&self, worker: usize) -> bool {
+        let queued = || {
+            let others = (0..self.workers.len()).filter(|other| *other != worker);
+            !self.injection.is_empty()
+                || others.into_iter().any(|other| !self.workers[other].ring.is_empty())
+        };
+        (mutation!("worker-no-second-look", true, false) && queued()) || self.is_done()
+    }
+
+    /// A worker has ended a poll: if its ring holds tasks, another worker may take some.
+    #[inline]
+    pub(crate) fn announce(&self, worker: usize) {
+        if !self.workers[worker].ring.is_empty() {
+            self.wake_one();
+        }
     }
 
     /// Wakes a worker, if one sleeps and none searches.
     pub(crate) fn wake_one(&self) {
         if let Some(worker) = self.idle.worker_to_wake() {
-            self.parkers[worker].unpark();
+            self.workers[worker].parker.unpark();
+        }
+    }
+
+    /// Fires the timers of a worker that are due.
+    #[inline]
+    pub(crate) fn fire_timers(&self, worker: usize) {
+        let timers = &self.workers[worker].timers;
+        if timers.next_deadline().is_some() {
+            timers.fire(clock::now());
         }
     }
 
     fn wake_all(&self) {
-        for parker in &self.parkers {
-            parker.unpark();
+        for worker in &self.workers {
+            worker.parker.unpark();
         }
     }
 
@@ -140,13 +308,21 @@ impl Scheduler {
         for task in tasks {
             task.cancel();
         }
+        for job in self.blocking.close() {
+            job.refuse("its runtime has shut down");
+        }
         self.wake_all();
+    }
+
+    /// Whether the runtime has begun to shut down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Whether the workers can end: no task lives, and none will.
     pub(crate) fn is_done(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-            && mutation!("shutdown-leaves-tasks", self.registry.is_empty(), true)
+        self.is_shut_down()
+            && mutation!("shutdown-leaves-tasks", self.registry.is_empty_of_tasks(), true)
     }
 
     /// A task has ended and left the registry.
@@ -180,7 +356,7 @@ mod models {
         let spawner = loom::thread::spawn(move || spawn(&other));
         scheduler.close();
         while !scheduler.is_done() {
-            match scheduler.next() {
+            match scheduler.take_injected(0) {
                 Some(task) => task.run(),
                 None => loom::thread::yield_now(),
             }
@@ -208,7 +384,7 @@ mod models {
             drop(spawn(&scheduler));
             let mut ran = 0;
             while ran < 2 {
-                match scheduler.next() {
+                match scheduler.take_injected(0) {
                     Some(task) => {
                         task.run();
                         ran += 1;

@@ -1,29 +1,50 @@
 //! What a worker does: takes a task, polls it, and sleeps when there is none.
 //!
 //! ```text
-//!        ┌──────────── run it ◄─────────────┐
-//!        ▼                                  │ found
-//!   take a task ── none ──► say that I sleep ──► look again ── none ──► park
-//!        ▲                                                               │
-//!        └───────────────────────────────────────────────────────────────┘
+//!   LIFO slot ─► own ring ─► injection ─► others' rings ──► say that I sleep ─► look again ─► park
+//!      │            │            │              │                                              │
+//!      └────────────┴── found ───┴──────────────┘◄─────────────────────────────────────────────┘
 //! ```
+//!
+//! Wakes of one poll are announced once, after it: a task that lands in the empty LIFO slot is
+//! run by this worker next and needs nobody else; only if its ring holds more does a worker wake
+//! another.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use super::context;
+use super::pace::Pace;
 use super::parker::Parker;
 use super::scheduler::Scheduler;
-use crate::platform::probe;
+use super::task::Notified;
+use crate::coop;
+use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
+use crate::platform::{clock, entropy, probe};
+
+/// Tasks in a row that come from the LIFO slot: two that wake each other must not keep the
+/// others waiting.
+const LIFO_POLLS: u32 = 3;
+/// How long the sentinel sleeps at first, and at most.
+const SENTINEL_FIRST: Duration = Duration::from_millis(1);
+const SENTINEL_MOST: Duration = Duration::from_secs(1);
 
 /// One worker, as long as a thread serves as it.
 struct Worker<'a> {
     scheduler: &'a Arc<Scheduler>,
     number: usize,
     searching: bool,
+    lifo_polls: u32,
+    pace: Pace,
+    /// How long this worker sleeps the next time it is the sentinel.
+    sentinel: Duration,
+    /// What the sentinel saw of the others' poll counts.
+    seen_polls: Vec<u64>,
 }
 
 /// The body of a worker's own thread.
@@ -32,15 +53,16 @@ pub(crate) fn run_thread(scheduler: &Arc<Scheduler>, number: usize) {
     if let Some(start) = &scheduler.config().on_thread_start {
         start();
     }
-    let mut worker = Worker { scheduler, number, searching: false };
+    let mut worker = Worker::new(scheduler, number);
+    let wanted = || number == 0 && scheduler.seat().is_wanted();
     while !scheduler.is_done() {
         if number == 0 {
             scheduler.seat().take_care();
         }
         let entered = context::enter(scheduler, number);
-        while !scheduler.is_done() && !(number == 0 && scheduler.seat().is_wanted()) {
+        while !(scheduler.is_done() || wanted()) {
             if !worker.run_one() {
-                worker.sleep(|| number == 0 && scheduler.seat().is_wanted());
+                worker.sleep(wanted);
             }
         }
         worker.stop_searching();
@@ -61,8 +83,7 @@ pub(crate) fn run_future<F: Future>(
     scheduler: &Arc<Scheduler>,
     mut future: Pin<&mut F>,
 ) -> F::Output {
-    let guest =
-        Guest { scheduler, parker: Arc::new(Parker::new()), seated: std::cell::Cell::new(false) };
+    let guest = Guest { scheduler, parker: Arc::new(Parker::new()), seated: Cell::new(false) };
     let root = Arc::new(Root {
         woken: AtomicBool::new(true),
         parker: Arc::clone(&guest.parker),
@@ -70,7 +91,7 @@ pub(crate) fn run_future<F: Future>(
     });
     let waker = Waker::from(Arc::clone(&root));
     let mut context = Context::from_waker(&waker);
-    let mut worker = Worker { scheduler, number: 0, searching: false };
+    let mut worker = Worker::new(scheduler, 0);
     loop {
         if !guest.seated.get() && scheduler.seat().ask(&guest.parker) {
             guest.seated.set(true);
@@ -78,7 +99,11 @@ pub(crate) fn run_future<F: Future>(
         // AcqRel: pairs with the waker's release; what it did is seen by the poll.
         if root.woken.swap(false, Ordering::AcqRel) {
             let entered = guest.seated.get().then(|| context::enter(scheduler, 0));
-            let polled = future.as_mut().poll(&mut context);
+            let budget = scheduler.config().budget;
+            let polled = coop::with_budget(budget, || future.as_mut().poll(&mut context));
+            if entered.is_some() {
+                scheduler.announce(0);
+            }
             drop(entered);
             if let Poll::Ready(output) = polled {
                 worker.stop_searching();
@@ -101,7 +126,7 @@ pub(crate) fn run_future<F: Future>(
 struct Guest<'a> {
     scheduler: &'a Arc<Scheduler>,
     parker: Arc<Parker>,
-    seated: std::cell::Cell<bool>,
+    seated: Cell<bool>,
 }
 
 impl Drop for Guest<'_> {
@@ -131,37 +156,152 @@ impl Wake for Root {
         if !self.woken.swap(true, Ordering::Release) {
             // The thread may sleep as a guest or as worker 0; one token too many does no harm.
             self.parker.unpark();
-            self.scheduler.parker(0).unpark();
+            self.scheduler.worker(0).parker.unpark();
         }
     }
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    fn new(scheduler: &'a Arc<Scheduler>, number: usize) -> Worker<'a> {
+        Worker {
+            scheduler,
+            number,
+            searching: false,
+            lifo_polls: 0,
+            pace: Pace::new(
+                scheduler.config().global_queue_interval,
+                scheduler.config().event_interval,
+            ),
+            sentinel: SENTINEL_FIRST,
+            seen_polls: Vec::new(),
+        }
+    }
+
     /// Runs one task; false if there is none.
     fn run_one(&mut self) -> bool {
-        let Some(task) = self.scheduler.next() else { return false };
+        if self.pace.is_driver_due() {
+            self.scheduler.fire_timers(self.number);
+        }
+        let Some(task) = self.next_task() else { return false };
         self.stop_searching();
-        task.run();
+        self.sentinel = SENTINEL_FIRST;
+        let shared = self.scheduler.worker(self.number);
+        shared.polls.add_by_owner(1);
+        let budget = self.scheduler.config().budget;
+        coop::with_budget(budget, || task.run());
+        self.scheduler.announce(self.number);
         true
+    }
+
+    fn next_task(&mut self) -> Option<Notified> {
+        if self.pace.is_injection_due() {
+            self.lifo_polls = 0;
+            if let Some(task) = self.from_injection() {
+                return Some(task);
+            }
+        }
+        if self.lifo_polls < LIFO_POLLS {
+            if let Some(task) = self.scheduler.take_lifo(self.number) {
+                self.lifo_polls += 1;
+                return Some(task);
+            }
+            self.lifo_polls = 0;
+        } else {
+            self.lifo_polls = 0;
+            // Its turn comes behind those that wait in the ring.
+            if let Some(task) = self.scheduler.take_lifo(self.number) {
+                self.scheduler.push_local(self.number, task);
+            }
+        }
+        self.scheduler
+            .pop_local(self.number)
+            .or_else(|| self.from_injection())
+            .or_else(|| self.steal())
+    }
+
+    /// A fair share of what came from outside: one to run, the others into the ring.
+    fn from_injection(&mut self) -> Option<Notified> {
+        self.scheduler.take_injected(self.number)
+    }
+
+    /// Looks at the others' rings, beginning anywhere.
+    fn steal(&mut self) -> Option<Notified> {
+        let workers = self.scheduler.config().workers;
+        if workers == 1 {
+            return None;
+        }
+        self.searching = self.searching || self.scheduler.idle().start_searching();
+        if !self.searching {
+            return None;
+        }
+        let first = entropy::below(workers as u32) as usize;
+        (0..workers)
+            .map(|offset| (first + offset) % workers)
+            .filter(|victim| *victim != self.number)
+            .find_map(|victim| self.scheduler.steal(victim, self.number))
+            // Between the looks something may have come from outside.
+            .or_else(|| self.from_injection())
     }
 
     /// A searcher has something else to do: the last one wakes another, since there may be more.
     fn stop_searching(&mut self) {
-        if std::mem::take(&mut self.searching) && self.scheduler.idle().stop_searching() {
+        let last = std::mem::take(&mut self.searching) && self.scheduler.idle().stop_searching();
+        if mutation!("worker-no-hand-over", last, false) {
             self.scheduler.wake_one();
         }
     }
 
-    /// Sleeps until it is woken, unless there is work after all, or `awake` says so.
+    /// Sleeps until it is woken or a timer is due, unless there is work after all, or `awake`
+    /// says so.
     fn sleep(&mut self, awake: impl Fn() -> bool) {
+        self.pace.slept();
+        self.scheduler.fire_timers(self.number);
         let idle = self.scheduler.idle();
         idle.fall_asleep(self.number, std::mem::take(&mut self.searching));
-        if !self.scheduler.has_work() && !awake() {
+        if !self.scheduler.has_work(self.number) && !awake() {
+            let sentinel = idle.become_sentinel();
+            let mut deadline = self.scheduler.worker(self.number).timers.next_deadline();
+            if sentinel {
+                let rescue = clock::now() + self.sentinel;
+                deadline = Some(deadline.map_or(rescue, |deadline| deadline.min(rescue)));
+            }
             probe::worker_parked(self.scheduler.number());
-            self.scheduler.parker(self.number).park(None);
+            self.scheduler.worker(self.number).parks.add_by_owner(1);
+            let told = self.scheduler.worker(self.number).parker.park(deadline);
             probe::worker_unparked(self.scheduler.number());
+            if sentinel {
+                idle.stop_being_sentinel();
+                if !told {
+                    self.sentinel = (self.sentinel * 2).min(SENTINEL_MOST);
+                    self.searching = idle.wake_self(self.number);
+                    self.rescue();
+                    return;
+                }
+            }
         }
         self.searching = idle.wake_self(self.number);
+    }
+
+    /// The sentinel's look at workers that have been in one poll since its last: their timers are
+    /// fired, and the task in their LIFO slot, which nobody else takes, is queued.
+    fn rescue(&mut self) {
+        let workers = self.scheduler.config().workers;
+        self.seen_polls.resize(workers, u64::MAX);
+        for victim in (0..workers).filter(|victim| *victim != self.number) {
+            let polls = self.scheduler.worker(victim).polls.get();
+            let stuck = std::mem::replace(&mut self.seen_polls[victim], polls) == polls
+                && !self.scheduler.idle().is_asleep(victim);
+            if stuck {
+                self.scheduler.worker(self.number).rescues.add_by_owner(1);
+                self.scheduler.fire_timers(victim);
+                if let Some(task) = self.scheduler.take_lifo(victim) {
+                    self.scheduler.schedule_injected(task);
+                }
+                if let Some(task) = self.scheduler.steal(victim, self.number) {
+                    self.scheduler.schedule_injected(task);
+                }
+            }
+        }
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! scenario {
             #[cfg(feature = "sim")]
             #[test]
             fn simulated() {
-                let sweep = volt::sim::Sim::builder().sweep($crate::harness::SEEDS);
+                let sweep = volt::sim::Sim::builder().from_environment($crate::harness::SEEDS);
                 let report = sweep.machine(program);
                 report.into_result().unwrap_or_else(|failure| panic!("{failure}"));
             }

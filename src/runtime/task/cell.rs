@@ -45,8 +45,9 @@ union Stage<F: Future> {
 struct Vtable {
     /// Polls the future; on `Ready` it is gone and the output is written. Rule 2.
     poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<()>,
-    /// Drops the future and writes an error in its place. Rule 2.
-    cancel: unsafe fn(NonNull<Header>),
+    /// Drops the future and writes an error in its place, with the reason if it never ran.
+    /// Rule 2.
+    cancel: unsafe fn(NonNull<Header>, Option<&'static str>),
     /// Drops the output. Rule 3.
     drop_output: unsafe fn(NonNull<Header>),
     /// Moves the output to where the pointer, of the output's type, says. Rule 3.
@@ -125,7 +126,7 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, context: &mut Context<'_>) ->
 
 /// # Safety
 /// See [`Vtable::cancel`].
-unsafe fn cancel<F: Future>(header: NonNull<Header>) {
+unsafe fn cancel<F: Future>(header: NonNull<Header>, refused: Option<&'static str>) {
     // SAFETY: rule 2, as in `poll`.
     unsafe { Cell::<F>::stage(header) }.with_mut(|stage| {
         // SAFETY: as in `poll`.
@@ -133,9 +134,9 @@ unsafe fn cancel<F: Future>(header: NonNull<Header>) {
             ManuallyDrop::drop(&mut (*stage).future);
         }));
         let error = match dropped {
-            Ok(()) => match id(header) {
-                Some(id) => JoinError::cancelled(id),
-                None => JoinError::refused("its runtime has shut down"),
+            Ok(()) => match (refused, id(header)) {
+                (None, Some(id)) => JoinError::cancelled(id),
+                (why, _) => JoinError::refused(why.unwrap_or("its runtime has shut down")),
             },
             Err(payload) => panicked(header, payload),
         };
@@ -257,17 +258,22 @@ impl Notified {
             probe::poll_ends(self.address());
         }
         // SAFETY: rule 2: `RUNNING` is still set.
-        unsafe { (header.vtable.cancel)(task) };
+        unsafe { (header.vtable.cancel)(task, None) };
         self.complete();
     }
 
     /// Ends a task that its registry refused: it never runs.
-    pub(crate) fn refuse(self) {
-        self.header().state.start();
-        // SAFETY: rule 2.
-        unsafe { (self.header().vtable.cancel)(self.0) };
+    pub(crate) fn refuse_unregistered(self) {
         // The registry's reference, which it did not take.
         drop(TaskReference(self.0));
+        self.refuse("its runtime has shut down");
+    }
+
+    /// Ends a task that has not run and never will.
+    pub(crate) fn refuse(self, why: &'static str) {
+        self.header().state.start();
+        // SAFETY: rule 2.
+        unsafe { (self.header().vtable.cancel)(self.0, Some(why)) };
         self.complete();
     }
 
@@ -493,7 +499,7 @@ mod models {
             let scheduler = scheduler();
             let place = std::panic::Location::caller();
             let mut handle = pin!(scheduler.spawn(async { 7 }, None, place));
-            let task = scheduler.next().unwrap();
+            let task = scheduler.take_injected(0).unwrap();
             let poller = loom::thread::spawn(move || task.run());
             let mut context = Context::from_waker(Waker::noop());
             let early = handle.as_mut().poll(&mut context);
@@ -517,11 +523,11 @@ mod models {
             let place = std::panic::Location::caller();
             let handle = scheduler.spawn(std::future::pending::<()>(), None, place);
             let abort = handle.abort_handle();
-            let task = scheduler.next().unwrap();
+            let task = scheduler.take_injected(0).unwrap();
             let poller = loom::thread::spawn(move || task.run());
             abort.abort();
             poller.join().unwrap();
-            while let Some(task) = scheduler.next() {
+            while let Some(task) = scheduler.take_injected(0) {
                 task.run();
             }
             assert!(handle.is_finished(), "the abort is lost");

@@ -13,6 +13,7 @@ use super::{Id, Notified, TaskReference};
 use crate::platform::sync::Mutex;
 
 pub(crate) struct Registry {
+    /// One for each worker, and the last for blocking jobs.
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -29,15 +30,23 @@ struct Place {
 }
 
 impl Registry {
-    pub(crate) fn new(shards: usize) -> Registry {
+    pub(crate) fn new(workers: usize) -> Registry {
         let shard = || Mutex::new(Shard { places: Vec::new(), free: Vec::new(), closed: false });
-        Registry { shards: (0..shards.max(1)).map(|_| shard()).collect() }
+        Registry { shards: (0..=workers).map(|_| shard()).collect() }
     }
 
     /// Names the task and keeps a reference to it; false if the registry is closed.
-    pub(crate) fn insert(&self, task: &Notified, shard: usize) -> bool {
+    pub(crate) fn insert(&self, task: &Notified, worker: usize) -> bool {
+        self.insert_into(task, worker)
+    }
+
+    /// As [`Registry::insert`], for a blocking job.
+    pub(crate) fn insert_blocking(&self, task: &Notified) -> bool {
+        self.insert_into(task, self.shards.len() - 1)
+    }
+
+    fn insert_into(&self, task: &Notified, number: usize) -> bool {
         let count = self.shards.len();
-        let number = shard % count;
         let mut shard = self.shards[number].lock();
         if shard.closed {
             return false;
@@ -87,17 +96,20 @@ impl Registry {
         self.shards.iter().flat_map(tasks).collect()
     }
 
-    /// How many tasks have not ended.
+    /// How many tasks have not ended; blocking jobs apart.
     pub(crate) fn len(&self) -> usize {
-        let length = |shard: &Mutex<Shard>| {
-            let shard = shard.lock();
-            shard.places.len() - shard.free.len()
-        };
-        self.shards.iter().map(length).sum()
+        let (_, tasks) = self.shards.split_last().expect("there is one for blocking jobs");
+        tasks.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Whether every task has ended.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether every task has ended, blocking jobs apart.
+    pub(crate) fn is_empty_of_tasks(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Shard {
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
     }
 }

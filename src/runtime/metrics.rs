@@ -1,0 +1,64 @@
+//! What a runtime does and has done.
+
+use super::scheduler::Scheduler;
+
+/// A snapshot of a runtime. The counts are exact once the runtime is at rest; while it works,
+/// each is right at some moment of the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Tasks that have not ended; blocking jobs apart.
+    pub tasks: usize,
+    /// Tasks in the queue from outside.
+    pub injected: usize,
+    /// Workers that sleep.
+    pub sleeping_workers: usize,
+    /// Threads of the blocking pool.
+    pub blocking_threads: usize,
+    /// Those of them without a job.
+    pub idle_blocking_threads: usize,
+    /// Blocking jobs that wait for a thread.
+    pub blocking_queue: usize,
+    /// By worker.
+    pub workers: Vec<WorkerMetrics>,
+}
+
+/// What one worker has done since its runtime began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Tasks polled.
+    pub polls: u64,
+    /// Times it went to sleep.
+    pub parks: u64,
+    /// Times it took tasks from another worker.
+    pub steals: u64,
+    /// Times half of its ring went to the queue from outside.
+    pub overflows: u64,
+    /// Times it looked after a worker that was stuck in one poll.
+    pub rescues: u64,
+}
+
+impl Metrics {
+    pub(super) fn of(scheduler: &Scheduler) -> Metrics {
+        let worker = |number| {
+            let shared = scheduler.worker(number);
+            WorkerMetrics {
+                polls: shared.polls.get(),
+                parks: shared.parks.get(),
+                steals: shared.steals.get(),
+                overflows: shared.overflows.get(),
+                rescues: shared.rescues.get(),
+            }
+        };
+        Metrics {
+            tasks: scheduler.registry().len(),
+            injected: scheduler.injected(),
+            sleeping_workers: scheduler.idle().asleep(),
+            blocking_threads: scheduler.blocking().threads(),
+            idle_blocking_threads: scheduler.blocking().idle(),
+            blocking_queue: scheduler.blocking().queue_depth(),
+            workers: (0..scheduler.config().workers).map(worker).collect(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Work reaches whoever is free: across rings, out of overflowing ones, and past a worker that
+//! is stuck in a poll.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+
+use crate::harness::{runtime, scenario};
+use volt::task::yield_now;
+
+scenario!(two_tasks_meet_by_blocking_their_workers, || {
+    let runtime = runtime(2);
+    let (to_second, first_says) = mpsc::channel();
+    let (to_first, second_says) = mpsc::channel();
+    let first = runtime.io().spawn(async move {
+        to_second.send(1).unwrap();
+        second_says.recv().unwrap()
+    });
+    let second = runtime.io().spawn(async move {
+        to_first.send(2).unwrap();
+        first_says.recv().unwrap()
+    });
+    runtime.io().block_on(async {
+        assert_eq!(first.await.unwrap() + second.await.unwrap(), 3);
+    });
+});
+
+scenario!(what_a_stuck_worker_holds_is_run_by_others, || {
+    let runtime = runtime(2);
+    let output = runtime.io().spawn(async {
+        let io = volt::Io::try_current().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        // Woken by this worker, into its own slot; this poll then waits for it.
+        let task = io.spawn(async move { sender.send(7).unwrap() });
+        let value = receiver.recv().unwrap();
+        task.await.unwrap();
+        value
+    });
+    assert_eq!(runtime.io().block_on(output).unwrap(), 7);
+});
+
+scenario!(a_full_ring_overflows_and_loses_nothing, || {
+    const TASKS: u32 = 300;
+    let ran = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&ran);
+    runtime(2).run(|io| async move {
+        let spawner = io.clone();
+        let tasks = io
+            .spawn(async move {
+                let task = || {
+                    let count = Arc::clone(&count);
+                    spawner.spawn(async move {
+                        count.fetch_add(1, Ordering::Relaxed);
+                    })
+                };
+                (0..TASKS).map(|_| task()).collect::<Vec<_>>()
+            })
+            .await
+            .unwrap();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(ran.load(Ordering::Relaxed), TASKS);
+});
+
+scenario!(two_tasks_that_wake_each_other_let_a_third_run, || {
+    use std::future::poll_fn;
+    use std::sync::Mutex;
+    use std::task::{Poll, Waker};
+    let runtime = volt::Runtime::builder().workers(1).build().unwrap();
+    runtime.run(|io| async move {
+        let stop = Arc::new(AtomicU32::new(0));
+        let wakers = Arc::new(Mutex::new([None::<Waker>, None]));
+        let partners: Vec<_> = (0..2)
+            .map(|me| {
+                let (stop, wakers) = (Arc::clone(&stop), Arc::clone(&wakers));
+                io.spawn(poll_fn(move |context| {
+                    let other = {
+                        let mut wakers = wakers.lock().unwrap();
+                        wakers[me] = Some(context.waker().clone());
+                        wakers[1 - me].clone()
+                    };
+                    if let Some(other) = other {
+                        other.wake();
+                    }
+                    match stop.load(Ordering::SeqCst) {
+                        0 => Poll::Pending,
+                        _ => Poll::Ready(()),
+                    }
+                }))
+            })
+            .collect();
+        yield_now().await;
+        let third = io.spawn(async { 3 });
+        assert_eq!(third.await.unwrap(), 3);
+        stop.store(1, Ordering::SeqCst);
+        for waker in wakers.lock().unwrap().iter().flatten() {
+            waker.wake_by_ref();
+        }
+        for partner in partners {
+            partner.await.unwrap();
+        }
+    });
+});
