@@ -7,9 +7,12 @@
 mod harness;
 
 mod scenarios {
+    pub mod blocking;
     pub mod cancellation;
+    pub mod groups;
     pub mod many_tasks;
     pub mod shutdown;
+    pub mod stealing;
     pub mod wakes;
 }
 
@@ -60,4 +63,25 @@ fn a_join_handle_that_registers_after_completion() {
     let program = scenarios::many_tasks::spawned_from_two_sides::program;
     let failure = found("task-join-after-complete", 500, program);
     assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn the_last_searchers_hand_over_deleted() {
+    let program = scenarios::stealing::two_tasks_meet_by_blocking_their_workers::program;
+    let failure = found("worker-no-hand-over", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law);
+    assert!(failure.message().contains("lost wake-up"), "{failure}");
+}
+
+#[test]
+fn the_blocking_pools_idle_count_read_stale() {
+    let program =
+        scenarios::blocking::a_second_job_is_not_kept_waiting_by_a_first_that_blocks::program;
+    found("blocking-stale-idle-count", 500, program);
+}
+
+#[test]
+fn a_groups_waker_registered_late() {
+    let program = scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program;
+    found("group-waker-registered-late", 500, program);
 }

@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Runtime;
-use super::blocking::{BlockingConfig, KEEP_ALIVE, MAX_THREADS};
+use super::blocking::BlockingConfig;
 use super::scheduler::Scheduler;
 use super::worker;
 use crate::coop::BUDGET;
 use crate::platform::thread;
+
+/// Threads that the blocking pool may have unless it is told.
+const MAX_THREADS: usize = 512;
+/// How long an idle thread of it waits for a job unless it is told.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// A hook that runs on each worker thread.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;

@@ -58,3 +58,37 @@ impl Drop for Lifo {
         drop(self.take());
     }
 }
+
+#[cfg(all(test, volt_loom))]
+mod models {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::platform::model::model;
+    use crate::runtime::builder::Config;
+    use crate::runtime::scheduler::Scheduler;
+
+    /// The owner exchanges tasks while an idle worker takes what it finds: each task comes out
+    /// once.
+    #[test]
+    fn the_owner_and_a_rescuer_take_each_task_once() {
+        model(|| {
+            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)));
+            let place = std::panic::Location::caller();
+            let handles = [(); 2].map(|()| scheduler.spawn(async {}, None, place));
+            let first = scheduler.take_injected(0).unwrap();
+            let second = scheduler.pop_local(0).unwrap();
+            let lifo = Arc::new(Lifo::new());
+            let other = Arc::clone(&lifo);
+            drop(lifo.put(first));
+            let rescuer = loom::thread::spawn(move || other.take());
+            let older = lifo.put(second);
+            let left = lifo.take();
+            let rescued = rescuer.join().unwrap();
+            let tasks: Vec<_> = [older, left, rescued].into_iter().flatten().collect();
+            assert_eq!(tasks.len(), 2);
+            tasks.into_iter().for_each(Notified::run);
+            assert!(handles.iter().all(|handle| handle.is_finished()));
+        });
+    }
+}

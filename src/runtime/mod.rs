@@ -135,10 +135,11 @@ impl Runtime {
     }
 
     fn shut_down(&mut self, limit: Option<Duration>) -> usize {
-        if context::worker_of(&self.scheduler).is_some() {
+        let on_worker = context::worker_of(&self.scheduler).is_some();
+        if on_worker || self.scheduler.blocking().is_own_thread() {
             if !thread::panicking() {
                 panic!(
-                    "a runtime is dropped on one of its own workers, which cannot wait for \
+                    "a runtime is dropped on one of its own threads, which cannot wait for \
                      itself: drop it on another thread"
                 );
             }
@@ -159,7 +160,8 @@ impl Runtime {
             // A hook of the user panicked on a thread of ours: nobody else will tell.
             std::panic::resume_unwind(payload);
         }
-        if running == 0 {
+        // With a limit, threads without a job may still be on their way out.
+        if limit.is_none() {
             probe::runtime_ended(self.scheduler.number());
         }
         running

@@ -384,7 +384,7 @@ mod models {
             drop(spawn(&scheduler));
             let mut ran = 0;
             while ran < 2 {
-                match scheduler.take_injected(0) {
+                match scheduler.pop_local(0).or_else(|| scheduler.take_injected(0)) {
                     Some(task) => {
                         task.run();
                         ran += 1;
@@ -394,7 +394,7 @@ mod models {
             }
             pusher.join().unwrap();
             assert!(scheduler.injection.is_empty());
-            assert!(scheduler.registry.is_empty());
+            assert!(scheduler.registry.is_empty_of_tasks());
         });
     }
 }

@@ -27,11 +27,6 @@ use crate::platform::probe;
 use crate::platform::sync::{Mutex, thread_local};
 use crate::platform::thread::{self, Thread};
 
-/// How many threads a pool may have unless it is told.
-pub(crate) const MAX_THREADS: usize = 512;
-/// How long an idle thread waits for a job unless it is told.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
 thread_local! {
     /// The address of the pool that the calling thread belongs to; 0 if none.
     static POOL: Cell<usize> = const { Cell::new(0) };
@@ -186,13 +181,16 @@ impl<J: Job> BlockingPool<J> {
     /// joins those that have; how many jobs still run.
     ///
     /// # Panics
-    /// If called on a thread of the pool, which would wait for itself.
+    /// If called on a thread of the pool, which would wait for itself. If that unwinds already, it
+    /// does not wait.
     pub(crate) fn join(&self, limit: Option<Duration>) -> usize {
+        let own = self.is_own_thread();
         assert!(
-            !self.is_own_thread(),
+            !own || thread::panicking(),
             "a blocking job waits for the end of its own runtime, and so for itself: drop the \
              runtime on another thread"
         );
+        let limit = if own { Some(Duration::ZERO) } else { limit };
         let (running, ended) = self.pool.wait_until_gone(limit);
         self.join_threads(ended);
         running
@@ -241,6 +239,8 @@ mod tests {
     use super::*;
 
     type Closure = Box<dyn FnOnce() + Send>;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
     impl Job for Closure {
         fn run(self) {
@@ -449,6 +449,26 @@ mod tests {
         wait_until(|| pool.idle() == 1);
         end(&pool);
         assert!(pool.take_panic().is_some());
+    }
+
+    #[test]
+    fn a_job_that_unwinds_into_the_end_of_its_own_pool_does_not_wait() {
+        struct JoinsWhenDropped(Arc<BlockingPool<Closure>>);
+        impl Drop for JoinsWhenDropped {
+            fn drop(&mut self) {
+                assert_eq!(self.0.join(None), 1);
+            }
+        }
+        let pool = pool_of(1);
+        let own = JoinsWhenDropped(Arc::clone(&pool));
+        push(&pool, move || {
+            let _joined = own;
+            panic!("the job panics");
+        });
+        wait_until(|| pool.idle() == 1);
+        end(&pool);
+        let payload = pool.take_panic().expect("the panic is kept");
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"the job panics"));
     }
 
     #[test]

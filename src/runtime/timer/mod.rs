@@ -1,5 +1,5 @@
-//! The timers of one worker: a wheel behind a lock, and the deadline that it waits for published
-//! beside the lock.
+//! The timers of one worker: a wheel behind a lock, and beside the lock, published, when to look
+//! at it again.
 //!
 //! Time is counted in ticks of a millisecond since the runtime started. A deadline counts as the
 //! first tick at or after it, the time of a look as the last tick at or before it: so nothing
@@ -13,19 +13,20 @@
 //!              arm                   fire
 //!      IDLE ─────────► ARMED ────────────────► FIRED
 //!       ▲             │  │  ▲                    │
-//!       │   disarm,   │  └──┘ move_to            │
+//!       │   disarm,   │  └──┘ move_to,           │
 //!       ├◄── close ───┘       update_waker       │
 //!       └◄────────── disarm, move_to ────────────┘
 //! ```
 //!
-//! Arming, moving and disarming are its owner's; firing and closing may happen on any thread. What
-//! waits is looked at under the lock alone; what has fired is known from the cell, without it.
+//! Arming, updating, moving and disarming are its owner's; firing and closing may happen on any
+//! thread. All of it happens under the lock, except that the owner of a cell that is not `ARMED`
+//! has it to itself: polling a timer that has fired, and dropping it, takes no lock.
 //!
 //! # The published deadline
 //!
-//! It is what the wheel asks for, so its owner parks until then without the lock. Whoever arms an
-//! earlier one publishes first and then leaves the owner a token: the owner takes the token at its
-//! latest when it parks, and looks again.
+//! The worker parks until then without looking at the wheel. Whoever arms an earlier deadline
+//! publishes it first, then leaves the worker a token (`Parker::unpark`): so the worker reads the
+//! new deadline before it parks, or finds the token when it does, and looks again.
 //!
 //! # Rules
 //!
@@ -36,137 +37,36 @@
 //! - T2. While a cell is `ARMED`, its entry is linked in the wheel, and whoever touches the entry
 //!   holds the lock. Otherwise the entry is not linked, is the owner's, and has no waker.
 //! - T3. Only the holder of the lock ends `ARMED`. For all but the owner, storing the new state is
-//!   the last that they do with the cell: the owner that sees it may free the cell.
+//!   the last that they do with the cell: an owner that sees it may free the cell.
 //! - T4. A cell is pinned, and its owner disarms it before it is freed. The `Timers` outlive that.
 //! - T5. `next` changes under the lock alone. While the lock is free, it is what the wheel asks
 //!   for.
-//! - T6. Nobody clones, drops or wakes a waker while he holds the lock.
+//! - T6. No waker is cloned, dropped or woken under the lock.
 
+mod cell;
+#[cfg(all(test, volt_loom))]
+mod models;
 mod wheel;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::Waker;
 use std::time::Duration;
 
-use wheel::{Entry, Wheel};
+pub(crate) use cell::{State, TimerCell};
+use wheel::Wheel;
 
 use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
-use crate::platform::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use crate::platform::sync::{Mutex, UnsafeCell, const_fn};
+use crate::platform::sync::Mutex;
+use crate::platform::sync::atomic::{AtomicU64, Ordering};
 
 /// How many wakers are moved out under the lock at a time.
 const BATCH: usize = 32;
 /// Published when nothing waits.
 const NEVER: u64 = u64::MAX;
-/// The last tick that a deadline can have, half a thousand million years away.
+/// The last tick that a deadline can have, hundreds of millions of years away.
 const LAST: u64 = NEVER - 1;
-
-const IDLE: u8 = 0;
-const ARMED: u8 = 1;
-const FIRED: u8 = 2;
-
-/// Where a cell stands; see the [module](self).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum State {
-    /// In no wheel.
-    Idle = IDLE,
-    /// In a wheel.
-    Armed = ARMED,
-    /// Its deadline has passed.
-    Fired = FIRED,
-}
-
-/// A timer, in the memory of the future that waits for it.
-#[repr(C)]
-pub(crate) struct TimerCell {
-    /// First, so that the wheel's pointer to the entry is one to the cell.
-    entry: std::cell::UnsafeCell<Entry>,
-    state: AtomicU8,
-    /// Touched together with the entry, so that a model checker sees who does; it takes no room.
-    access: UnsafeCell<()>,
-}
-
-// SAFETY: Through a shared reference everybody may read the state. All else is behind unsafe
-// functions, and T2 says who may touch the entry.
-unsafe impl Sync for TimerCell {}
-
-impl TimerCell {
-    const_fn! {
-        /// A cell that is not armed.
-        pub(crate) fn new() -> TimerCell {
-            TimerCell {
-                entry: std::cell::UnsafeCell::new(Entry::new()),
-                state: AtomicU8::new(IDLE),
-                access: UnsafeCell::new(()),
-            }
-        }
-    }
-
-    /// Where the cell stands.
-    pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with `let_go`: who sees the cell let go may free it.
-        match self.state.load(Ordering::Acquire) {
-            IDLE => State::Idle,
-            ARMED => State::Armed,
-            _ => State::Fired,
-        }
-    }
-
-    /// Its owner arms it.
-    fn begin(&self) {
-        // Relaxed: the others who act on it take the lock first, which the owner holds.
-        self.state.store(ARMED, Ordering::Relaxed);
-    }
-
-    /// Its owner has it back.
-    fn reset(&self) {
-        // Relaxed: nobody else acts on it until it is armed again.
-        self.state.store(IDLE, Ordering::Relaxed);
-    }
-
-    /// Ends `ARMED` for somebody who is not the owner.
-    ///
-    /// # Safety
-    /// T2: the caller holds the lock, and the entry was just popped. T3: the caller does not touch
-    /// the cell again.
-    unsafe fn let_go(cell: NonNull<TimerCell>, state: State) {
-        // SAFETY: until this store the cell is not freed (T3). The reference is to the state
-        // alone: one to the whole cell would claim that it outlives the call.
-        let word = unsafe { &(*cell.as_ptr()).state };
-        // Release: pairs with `state`: the owner sees all that was done with the cell.
-        word.store(state as u8, Ordering::Release);
-    }
-
-    /// The pointer that the wheel keeps. It may be used for the whole cell.
-    fn pointer(self: Pin<&Self>) -> NonNull<Entry> {
-        NonNull::from(self.get_ref()).cast()
-    }
-
-    /// Lends the entry.
-    ///
-    /// # Safety
-    /// The cell is not freed, T2 allows the access, and `f` uses the pointer for that alone.
-    unsafe fn with_entry<R>(cell: NonNull<TimerCell>, f: impl FnOnce(*mut Entry) -> R) -> R {
-        // SAFETY: the cell is not freed, as the caller promises.
-        let (access, entry) = unsafe { (&(*cell.as_ptr()).access, &(*cell.as_ptr()).entry) };
-        access.with_mut(|_| f(entry.get()))
-    }
-
-    /// Puts `waker` into the entry and gives the one that was there.
-    ///
-    /// # Safety
-    /// As [`TimerCell::with_entry`].
-    unsafe fn replace_waker(cell: NonNull<TimerCell>, waker: Option<Waker>) -> Option<Waker> {
-        // SAFETY: as the caller promises.
-        unsafe {
-            TimerCell::with_entry(cell, |entry| std::mem::replace(&mut (*entry).waker, waker))
-        }
-    }
-}
 
 /// What came of arming a cell.
 #[must_use]
@@ -174,7 +74,7 @@ impl TimerCell {
 pub(crate) enum Arming {
     /// It waits.
     Done,
-    /// It waits, and the published deadline moved earlier: the worker that these timers belong to
+    /// It waits, and the published deadline moved earlier: the worker that the timers belong to
     /// must be told, unless it is the caller.
     Earlier,
     /// The runtime has shut down: nobody would fire it, so it is not armed.
@@ -191,12 +91,12 @@ impl Shard {
     /// Lets go of the first cells that are due at `now`, up to a batch, and gives their wakers.
     fn pop(&mut self, now: u64, state: State) -> [Option<Waker>; BATCH] {
         let mut wakers = [const { None }; BATCH];
-        for waker in &mut wakers {
+        for place in &mut wakers {
             let Some(entry) = self.wheel.pop_expired(now) else { break };
             let cell = entry.cast::<TimerCell>();
-            // SAFETY: T2: `&mut self` comes from the lock, and the entry was linked until now, so
-            // its cell is not freed (T4) before it is let go (T3), which is the last here.
-            *waker = unsafe {
+            // SAFETY: `&mut self` comes from the lock, and the entry was linked until now (T2). So
+            // its cell is not freed (T4) before it is let go, which is the last done with it (T3).
+            *place = unsafe {
                 mutation!(
                     "timer-lets-go-early",
                     {
@@ -244,63 +144,62 @@ impl Timers {
         deadline: Instant,
         waker: &Waker,
     ) -> Arming {
-        // Declared before the guard, so that a refused waker is dropped after it (T6).
-        let mut waker = Some(waker.clone());
+        let entry = cell.pointer();
+        // Before the lock, also so that it is dropped after it when it is refused (T6).
+        let waker = waker.clone();
         let mut shard = self.shard.lock();
         if mutation!("timer-armed-when-closed", shard.closed, false) {
             return Arming::Refused;
         }
-        let entry = cell.pointer();
-        // SAFETY: T2: the cell is not armed, so the entry is the owner's, who calls.
-        let none = unsafe { TimerCell::replace_waker(entry.cast(), waker.take()) };
-        debug_assert!(none.is_none(), "a timer that is not armed has a waker");
+        // SAFETY: the cell is not armed, so the entry is the owner's, who calls (T2).
+        let before = unsafe { TimerCell::replace_waker(entry.cast(), Some(waker)) };
+        debug_assert!(before.is_none(), "a timer that is not armed has a waker");
         cell.begin();
-        // SAFETY: the entry is in no wheel (T2), stays valid and in its place (T4), and whoever
-        // touches it holds the lock from here on (T2).
-        unsafe { shard.wheel.insert(entry, self.tick_at_or_after(deadline)) };
+        // SAFETY: the entry is in no wheel (T2), stays where it is and valid until it is taken out
+        // (T4), and whoever touches it meanwhile holds the lock (T2).
+        unsafe { shard.wheel.insert(entry, self.tick_of(deadline)) };
         let earlier = self.publish(&shard.wheel);
         if mutation!("timer-tells-nobody", earlier, false) { Arming::Earlier } else { Arming::Done }
     }
 
-    /// Has an armed cell wake `waker` instead; false if it is armed no more.
+    /// Has an armed cell wake `waker` instead; false if it is not armed any more.
     ///
     /// # Safety
     /// T1 and T4 hold for the cell.
     #[must_use]
     pub(crate) unsafe fn update_waker(&self, cell: Pin<&TimerCell>, waker: &Waker) -> bool {
         let entry = cell.pointer();
-        // SAFETY: for both calls: T2, once the state has been seen under the lock.
-        let will_wake = |old: &mut Option<Waker>| old.as_ref().is_some_and(|o| o.will_wake(waker));
-        {
-            let _shard = self.shard.lock();
-            if cell.state() != State::Armed {
-                return false;
-            }
-            // SAFETY: T2: the lock is held.
-            let same = unsafe {
-                TimerCell::with_entry(entry.cast(), |entry| will_wake(&mut (*entry).waker))
-            };
-            if same {
-                return true;
-            }
+        let shard = self.shard.lock();
+        if cell.state() != State::Armed {
+            return false;
         }
-        // Without the lock (T6), under which the cell may have fired meanwhile. Declared before
-        // the guard, so that the waker it ends with is dropped after it.
-        let mut waker = Some(waker.clone());
-        let _shard = self.shard.lock();
+        // SAFETY: the lock is held (T2).
+        let is_same = unsafe {
+            TimerCell::with_entry(entry.cast(), |entry| {
+                let before = &(*entry).waker;
+                before.as_ref().is_some_and(|before| before.will_wake(waker))
+            })
+        };
+        drop(shard);
+        if is_same {
+            return true;
+        }
+        let waker = waker.clone();
+        let shard = self.shard.lock();
+        // It may have fired while the waker was cloned, without the lock (T6).
         if mutation!("timer-updated-unseen", cell.state() != State::Armed, false) {
             return false;
         }
-        // SAFETY: T2: the lock is held.
-        waker = unsafe { TimerCell::replace_waker(entry.cast(), waker.take()) };
-        drop(_shard);
-        drop(waker);
+        // SAFETY: the lock is held (T2).
+        let before = unsafe { TimerCell::replace_waker(entry.cast(), Some(waker)) };
+        drop(shard);
+        drop(before);
         true
     }
 
-    /// Gives an armed cell another deadline; whoever it was to wake, it will. A cell that is not
-    /// armed is idle after that, even if it had fired. True if the worker that these timers belong
-    /// to must be told, as of [`Arming::Earlier`].
+    /// Gives an armed cell another deadline, and leaves its waker. A cell that is not armed is
+    /// idle afterwards, even if it had fired. True if the worker that the timers belong to must be
+    /// told, as of [`Arming::Earlier`].
     ///
     /// # Safety
     /// T1 and T4 hold for the cell.
@@ -311,11 +210,11 @@ impl Timers {
             // It may have fired before the lock was had.
             if cell.state() == State::Armed {
                 let entry = cell.pointer();
-                // SAFETY: T2: the entry is linked in this wheel and the lock is held; T4 keeps it
-                // valid and in its place.
+                // SAFETY: the entry is linked in this wheel (T1, T2) and the lock is held; T4 keeps
+                // it where it is, and valid.
                 unsafe {
                     shard.wheel.remove(entry);
-                    shard.wheel.insert(entry, self.tick_at_or_after(deadline));
+                    shard.wheel.insert(entry, self.tick_of(deadline));
                 }
                 return self.publish(&shard.wheel);
             }
@@ -324,7 +223,7 @@ impl Timers {
         false
     }
 
-    /// Takes a cell out, if it is armed. It is idle after that, and may be freed.
+    /// Takes a cell out if it is armed. It is idle afterwards, and may be freed.
     ///
     /// # Safety
     /// T1 and T4 hold for the cell.
@@ -335,7 +234,7 @@ impl Timers {
             // It may have fired before the lock was had.
             if cell.state() == State::Armed {
                 let entry = cell.pointer();
-                // SAFETY: T2: the entry is linked in this wheel, and the lock is held.
+                // SAFETY: the entry is linked in this wheel (T1, T2), and the lock is held.
                 waker = unsafe {
                     shard.wheel.remove(entry);
                     TimerCell::replace_waker(entry.cast(), None)
@@ -348,11 +247,11 @@ impl Timers {
         cell.reset();
     }
 
-    /// Fires what is due at `now`, in the order of the deadlines, and gives the next deadline. Any
-    /// thread may call it: the owner on each turn of its loop and before it parks, others while
-    /// the owner is stuck in a poll.
+    /// Fires what is due at `now`, in the order of the deadlines, and gives the next deadline. The
+    /// worker calls it on each turn of its loop and before it parks; any other thread may, while
+    /// the worker is stuck in a poll.
     pub(crate) fn fire(&self, now: Instant) -> Option<Instant> {
-        let now = ticks(now.saturating_duration_since(self.start));
+        let now = ticks_within(now.saturating_duration_since(self.start));
         // Relaxed: as in `next_deadline`.
         while self.next.load(Ordering::Relaxed) <= now {
             let mut shard = self.shard.lock();
@@ -369,22 +268,22 @@ impl Timers {
                     self.next.store(next, Ordering::Relaxed);
                 }
             );
-            wake(wakers);
+            wake_all(wakers);
         }
         self.next_deadline()
     }
 
-    /// When to look again: at the earliest deadline, or before it.
+    /// When to look again: at the earliest deadline, or before it. One load.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        // Relaxed: who must not miss an earlier deadline is told after it was published, and being
-        // told orders the look.
+        // Relaxed: whoever must not miss an earlier deadline is told after it was published, and
+        // being told orders the look.
         let next = self.next.load(Ordering::Relaxed);
-        // A tick beyond what the clock can say never comes, which is as good as no deadline.
+        // A tick that the clock cannot express never comes: as good as no deadline.
         if next == NEVER { None } else { self.start.checked_add(Duration::from_millis(next)) }
     }
 
     /// Refuses cells from now on, and lets go of those that wait: they are idle, not fired, and
-    /// their wakers are woken to find that out. Called when the workers have ended.
+    /// are woken to find that out. For when the workers have ended.
     pub(crate) fn close(&self) {
         loop {
             let mut shard = self.shard.lock();
@@ -393,7 +292,7 @@ impl Timers {
             self.publish(&shard.wheel);
             let is_empty = shard.wheel.is_empty();
             drop(shard);
-            wake(wakers);
+            wake_all(wakers);
             if is_empty {
                 return;
             }
@@ -412,16 +311,16 @@ impl Timers {
         next < before
     }
 
-    /// The tick that a deadline counts as.
-    fn tick_at_or_after(&self, deadline: Instant) -> u64 {
+    /// The first tick at or after `deadline`.
+    fn tick_of(&self, deadline: Instant) -> u64 {
         let since = deadline.saturating_duration_since(self.start);
         let is_between = !since.subsec_nanos().is_multiple_of(1_000_000);
-        (ticks(since) + u64::from(is_between)).min(LAST)
+        (ticks_within(since) + u64::from(is_between)).min(LAST)
     }
 }
 
 /// How many ticks end within `since`.
-fn ticks(since: Duration) -> u64 {
+fn ticks_within(since: Duration) -> u64 {
     let whole = since.as_secs().saturating_mul(1_000);
     whole.saturating_add(u64::from(since.subsec_millis())).min(LAST)
 }
@@ -431,10 +330,198 @@ fn next_tick(wheel: &Wheel) -> u64 {
     wheel.next_expiration().unwrap_or(NEVER)
 }
 
-/// Wakes all of `wakers`, which may be anybody's.
-fn wake(wakers: [Option<Waker>; BATCH]) {
+/// Wakes all of `wakers`, whoever made them.
+fn wake_all(wakers: [Option<Waker>; BATCH]) {
     for waker in wakers.into_iter().flatten() {
         // The hook has reported the panic; the others must be woken, and the worker goes on.
         let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+}
+
+#[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::platform::clock;
+
+    /// Notes its number when it is woken.
+    struct Recorder {
+        number: usize,
+        woken: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Wake for Recorder {
+        fn wake(self: Arc<Recorder>) {
+            self.woken.lock().unwrap().push(self.number);
+            assert!(self.number != usize::MAX, "planned");
+        }
+    }
+
+    /// Timers, and cells that are named by their index.
+    struct Machine {
+        start: Instant,
+        timers: Timers,
+        cells: Vec<Pin<Box<TimerCell>>>,
+        woken: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Machine {
+        fn new() -> Machine {
+            let start = clock::now();
+            let woken = Arc::default();
+            Machine { start, timers: Timers::new(start), cells: Vec::new(), woken }
+        }
+
+        fn at(&self, micros: u64) -> Instant {
+            self.start + Duration::from_micros(micros)
+        }
+
+        fn waker(&self, number: usize) -> Waker {
+            Waker::from(Arc::new(Recorder { number, woken: Arc::clone(&self.woken) }))
+        }
+
+        fn arm(&mut self, micros: u64) -> Arming {
+            self.arm_with(micros, &self.waker(self.cells.len()))
+        }
+
+        fn arm_with(&mut self, micros: u64, waker: &Waker) -> Arming {
+            let cell = Box::pin(TimerCell::new());
+            // SAFETY: the cell is new, and disarmed when the machine is dropped; T1: it is in use
+            // on this thread alone.
+            let arming = unsafe { self.timers.arm(cell.as_ref(), self.at(micros), waker) };
+            self.cells.push(cell);
+            arming
+        }
+
+        fn move_to(&self, number: usize, micros: u64) -> bool {
+            // SAFETY: as in `arm_with`.
+            unsafe { self.timers.move_to(self.cells[number].as_ref(), self.at(micros)) }
+        }
+
+        fn disarm(&self, number: usize) {
+            // SAFETY: as in `arm_with`.
+            unsafe { self.timers.disarm(self.cells[number].as_ref()) };
+        }
+
+        fn fire(&self, micros: u64) -> Vec<usize> {
+            let next = self.timers.fire(self.at(micros));
+            assert_eq!(next, self.timers.next_deadline());
+            std::mem::take(&mut *self.woken.lock().unwrap())
+        }
+
+        fn state(&self, number: usize) -> State {
+            self.cells[number].state()
+        }
+    }
+
+    impl Drop for Machine {
+        fn drop(&mut self) {
+            (0..self.cells.len()).for_each(|number| self.disarm(number));
+            assert_eq!(self.timers.next_deadline(), None);
+        }
+    }
+
+    #[test]
+    fn nothing_fires_early_nor_a_tick_late() {
+        let mut machine = Machine::new();
+        for micros in [1_500, 3_000, 3_001] {
+            assert_ne!(machine.arm(micros), Arming::Refused);
+        }
+        assert_eq!(machine.timers.next_deadline(), Some(machine.at(2_000)));
+        assert!(machine.fire(1_999).is_empty());
+        assert_eq!(machine.state(0), State::Armed);
+        assert_eq!(machine.fire(2_000), [0]);
+        assert_eq!(machine.state(0), State::Fired);
+        assert!(machine.fire(2_999).is_empty());
+        assert_eq!(machine.fire(3_000), [1]);
+        assert!(machine.fire(3_999).is_empty());
+        assert_eq!(machine.fire(4_000), [2]);
+    }
+
+    #[test]
+    fn more_than_a_batch_fires_in_the_order_of_the_deadlines() {
+        let mut machine = Machine::new();
+        let count = 2 * BATCH + 7;
+        for number in 0..count {
+            let _ = machine.arm(1_000 * (count - number) as u64);
+        }
+        let last_first: Vec<_> = (0..count).rev().collect();
+        assert_eq!(machine.fire(1_000_000), last_first);
+    }
+
+    #[test]
+    fn only_an_earlier_deadline_must_be_told() {
+        let mut machine = Machine::new();
+        assert_eq!(machine.arm(50_000), Arming::Earlier);
+        assert_eq!(machine.arm(50_000), Arming::Done);
+        assert_eq!(machine.arm(60_000), Arming::Done);
+        assert_eq!(machine.arm(40_000), Arming::Earlier);
+        assert!(machine.move_to(2, 30_000));
+        assert!(!machine.move_to(2, 35_000));
+        assert!(!machine.move_to(0, 10_000_000));
+        assert_eq!(machine.fire(50_000), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_disarmed_cell_leaves_nothing() {
+        let mut machine = Machine::new();
+        let recorder = Arc::new(Recorder { number: 0, woken: Arc::clone(&machine.woken) });
+        let _ = machine.arm_with(5_000, &Waker::from(Arc::clone(&recorder)));
+        assert_eq!(Arc::strong_count(&recorder), 2);
+        machine.disarm(0);
+        assert_eq!(Arc::strong_count(&recorder), 1);
+        assert_eq!(machine.timers.next_deadline(), None);
+        assert!(machine.fire(10_000).is_empty());
+    }
+
+    #[test]
+    fn a_fired_cell_that_is_moved_is_idle() {
+        let mut machine = Machine::new();
+        let _ = machine.arm(1_000);
+        assert_eq!(machine.fire(1_000), [0]);
+        assert!(!machine.move_to(0, 9_000));
+        assert_eq!(machine.state(0), State::Idle);
+        assert_eq!(machine.timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_updated_waker_takes_the_place_of_the_first() {
+        let mut machine = Machine::new();
+        let _ = machine.arm(1_000);
+        let cell = machine.cells[0].as_ref();
+        // SAFETY: as in `arm_with`.
+        assert!(unsafe { machine.timers.update_waker(cell, &machine.waker(7)) });
+        assert_eq!(machine.fire(1_000), [7]);
+        // SAFETY: as in `arm_with`.
+        assert!(!unsafe { machine.timers.update_waker(cell, &machine.waker(8)) });
+    }
+
+    #[test]
+    fn a_waker_that_panics_keeps_nobody_from_being_woken() {
+        let mut machine = Machine::new();
+        let _ = machine.arm_with(1_000, &machine.waker(usize::MAX));
+        let _ = machine.arm(1_000);
+        assert_eq!(machine.fire(1_000), [usize::MAX, 1]);
+    }
+
+    #[test]
+    fn closing_wakes_whoever_waits_and_refuses_the_next() {
+        let mut machine = Machine::new();
+        for _ in 0..BATCH + 1 {
+            let _ = machine.arm_with(u64::from(u32::MAX), &machine.waker(1));
+        }
+        machine.timers.close();
+        assert_eq!(*machine.woken.lock().unwrap(), [1; BATCH + 1]);
+        assert!(machine.cells.iter().all(|cell| cell.state() == State::Idle));
+        assert_eq!(machine.arm(1_000), Arming::Refused);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_clock_is_no_deadline_to_wait_for() {
+        let machine = Machine::new();
+        assert_eq!(ticks_within(Duration::MAX), LAST);
+        assert_eq!(machine.timers.tick_of(machine.start), 0);
     }
 }
