@@ -56,6 +56,8 @@ mod environment;
 mod failure;
 mod interpose;
 mod kernel;
+#[cfg(test)]
+mod net;
 mod local;
 mod runner;
 mod sim;
