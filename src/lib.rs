@@ -27,7 +27,8 @@ pub mod task;
 //pub mod time;
 
 pub use runtime::{
-    Builder, DumpedTask, GlobalQueueInterval, Io, Metrics, Runtime, TaskDump, WorkerMetrics, run,
+    Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,
+    WorkerMetrics, run,
 };
 #[cfg(all(feature = "macros", feature = "sim"))]
 pub use volt_macros::sim_test;

@@ -56,9 +56,9 @@ mod environment;
 mod failure;
 mod interpose;
 mod kernel;
+mod local;
 #[cfg(test)]
 mod net;
-mod local;
 mod runner;
 mod sim;
 mod test;

@@ -1,5 +1,6 @@
 //! What a runtime does and has done.
 
+use super::histogram::Histogram;
 use super::scheduler::Scheduler;
 
 /// A snapshot of a runtime. The counts are exact once the runtime is at rest; while it works,
@@ -24,7 +25,7 @@ pub struct Metrics {
 }
 
 /// What one worker has done since its runtime began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
     /// Tasks polled.
@@ -37,6 +38,8 @@ pub struct WorkerMetrics {
     pub overflows: u64,
     /// Times it looked after a worker that was stuck in one poll.
     pub rescues: u64,
+    /// How long polls took: one in 16 is measured.
+    pub poll_times: Histogram,
 }
 
 impl Metrics {
@@ -49,6 +52,7 @@ impl Metrics {
                 steals: shared.steals.get(),
                 overflows: shared.overflows.get(),
                 rescues: shared.rescues.get(),
+                poll_times: shared.poll_times.snapshot(),
             }
         };
         Metrics {

@@ -14,7 +14,7 @@
 //! | `pace` | how often a worker looks up from them |
 //! | `blocking` | threads for jobs that block |
 //! | `timer` | timers |
-//! | `metrics`, `dump` | what a runtime does |
+//! | `metrics`, `histogram`, `dump` | what a runtime does |
 //! | `task` | the task |
 //! | `context` | what the calling thread is a worker of |
 
@@ -22,6 +22,7 @@ mod blocking;
 mod builder;
 pub(crate) mod context;
 mod dump;
+mod histogram;
 mod idle;
 mod injection;
 mod io;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 pub use builder::{Builder, GlobalQueueInterval};
 pub use dump::{DumpedTask, TaskDump};
+pub use histogram::Histogram;
 pub use io::Io;
 pub use metrics::{Metrics, WorkerMetrics};
 

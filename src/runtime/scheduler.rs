@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::blocking::{BlockingJob, BlockingPool};
 use super::builder::Config;
 use super::context;
+use super::histogram::Recorder;
 use super::idle::Idle;
 use super::injection::Injection;
 use super::lifo::Lifo;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) steals: Counter,
     pub(crate) overflows: Counter,
     pub(crate) rescues: Counter,
+    /// How long sampled polls took.
+    pub(crate) poll_times: Recorder,
 }
 
 pub(crate) struct Scheduler {
@@ -63,6 +66,7 @@ impl Scheduler {
             steals: Counter::new(),
             overflows: Counter::new(),
             rescues: Counter::new(),
+            poll_times: Recorder::new(),
         };
         let number = probe::runtime_started();
         Scheduler {

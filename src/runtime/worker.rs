@@ -30,6 +30,8 @@ use crate::platform::{clock, entropy, probe};
 /// Tasks in a row that come from the LIFO slot: two that wake each other must not keep the
 /// others waiting.
 const LIFO_POLLS: u32 = 3;
+/// One poll in so many is measured.
+const SAMPLE_ONE_IN: u64 = 16;
 /// How long the sentinel sleeps at first, and at most.
 const SENTINEL_FIRST: Duration = Duration::from_millis(1);
 const SENTINEL_MOST: Duration = Duration::from_secs(1);
@@ -186,9 +188,14 @@ impl<'a> Worker<'a> {
         self.stop_searching();
         self.sentinel = SENTINEL_FIRST;
         let shared = self.scheduler.worker(self.number);
+        let polls = shared.polls.get();
         shared.polls.add_by_owner(1);
+        let began = (polls % SAMPLE_ONE_IN == 0).then(clock::now);
         let budget = self.scheduler.config().budget;
         coop::with_budget(budget, || task.run());
+        if let Some(began) = began {
+            shared.poll_times.record(clock::now().saturating_duration_since(began));
+        }
         self.scheduler.announce(self.number);
         true
     }

@@ -277,9 +277,12 @@ impl Notified {
         self.complete();
     }
 
-    /// The output is written: tells the join handle and leaves the registry.
+    /// The output is written: leaves the registry and tells the join handle, in this order, so
+    /// that whoever has joined a task does not find it among those that live.
     fn complete(self) {
         let header = self.header();
+        let scheduler = Arc::clone(&header.scheduler);
+        let registered = id(self.0).and_then(|id| scheduler.registry().remove(id));
         probe::task_ended(self.address());
         let completed = header.state.complete();
         if !completed.join_interest {
@@ -299,13 +302,9 @@ impl Notified {
                 waker::call(|| drop(left));
             }
         }
-        if let Some(id) = id(self.0) {
-            let scheduler = Arc::clone(&header.scheduler);
-            // The registry's reference goes here, ours after it.
-            drop(scheduler.registry().remove(id));
-            drop(self);
-            scheduler.task_ended();
-        }
+        drop(registered);
+        drop(self);
+        scheduler.task_ended();
     }
 }
 

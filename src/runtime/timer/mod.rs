@@ -519,9 +519,12 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_beyond_the_clock_is_no_deadline_to_wait_for() {
+    fn a_tick_is_a_whole_millisecond() {
         let machine = Machine::new();
+        let ticks = [0, 1, 1_000, 1_001].map(|micros| machine.timers.tick_of(machine.at(micros)));
+        assert_eq!(ticks, [0, 1, 1, 2]);
+        let ticks = [999, 1_000, 1_999].map(|micros| ticks_within(Duration::from_micros(micros)));
+        assert_eq!(ticks, [0, 1, 1]);
         assert_eq!(ticks_within(Duration::MAX), LAST);
-        assert_eq!(machine.timers.tick_of(machine.start), 0);
     }
 }

@@ -212,9 +212,9 @@ fn two_threads_fire_one_timer() {
         let count = Count::new();
         let cell = armed(&timers, start + millis(1), &count);
         let other = Arc::clone(&timers);
-        let helper = loom::thread::spawn(move || other.fire(start + millis(2)));
+        let stand_in = loom::thread::spawn(move || other.fire(start + millis(2)));
         timers.fire(start + millis(2));
-        helper.join().unwrap();
+        stand_in.join().unwrap();
         assert_eq!((count.get(), cell.state()), (1, State::Fired));
         free(&timers, cell);
     });
