@@ -24,7 +24,7 @@ mod runtime;
 
 pub mod sim;
 pub mod task;
-//pub mod time;
+pub mod time;
 
 pub use runtime::{
     Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,

@@ -13,6 +13,7 @@ mod scenarios {
     pub mod many_tasks;
     pub mod shutdown;
     pub mod stealing;
+    pub mod timers;
     pub mod wakes;
 }
 
@@ -84,4 +85,10 @@ fn the_blocking_pools_idle_count_read_stale() {
 fn a_groups_waker_registered_late() {
     let program = scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program;
     found("group-waker-registered-late", 500, program);
+}
+
+#[test]
+fn a_worker_that_sleeps_on_what_its_timers_woke() {
+    let program = scenarios::timers::one_sleeper_on_one_worker::program;
+    found("worker-forgets-its-timers", 500, program);
 }

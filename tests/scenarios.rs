@@ -15,5 +15,6 @@ mod scenarios {
     mod shutdown;
     mod spawn_and_join;
     mod stealing;
+    mod timers;
     mod wakes;
 }

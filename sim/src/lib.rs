@@ -35,8 +35,10 @@
 //! | [`Sim`], [`check`] | runs a program under seeds |
 //! | [`thread`], [`sync`], [`atomic`], [`cell`], [`futex`] | what programs are written against |
 //! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
+//! | [`net`] | hosts, sockets, pollers, and what goes wrong between hosts |
 //! | [`laws`] | what must always hold of a runtime |
 //! | `kernel` | simulated threads, scheduling points, the clock |
+//! | `network` | the state machine behind [`net`] |
 //! | `decide` | the decision source: strategies, tape |
 //! | `interpose` | system calls that simulated threads must not make |
 
@@ -47,6 +49,7 @@ pub mod futex;
 pub mod future;
 pub mod hint;
 pub mod laws;
+pub mod net;
 pub mod sync;
 pub mod thread;
 
@@ -57,8 +60,7 @@ mod failure;
 mod interpose;
 mod kernel;
 mod local;
-#[cfg(test)]
-mod net;
+mod network;
 mod runner;
 mod sim;
 mod test;

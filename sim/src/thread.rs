@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::kernel::event::{Operation, OperationKind};
 use crate::kernel::thread_table::{WaitFor, describe_thread};
 use crate::kernel::{self, World, run};
+use crate::network::HostId;
 
 pub use crate::local::{AccessError, LocalKey};
 pub use std::thread::Result;
@@ -46,6 +47,8 @@ where
 pub struct Builder {
     name: Option<String>,
     stack_size: Option<usize>,
+    /// Where a simulated thread runs, if not on the host of its spawner.
+    host: Option<HostId>,
 }
 
 impl Builder {
@@ -63,6 +66,12 @@ impl Builder {
     /// The size of the stack, in bytes.
     pub fn stack_size(mut self, size: usize) -> Builder {
         self.stack_size = Some(size);
+        self
+    }
+
+    /// The thread, if it is a simulated one, belongs to `host`.
+    pub(crate) fn on_host(mut self, host: HostId) -> Builder {
+        self.host = Some(host);
         self
     }
 
@@ -121,7 +130,7 @@ impl Builder {
         let body: Box<dyn FnOnce() -> bool + 'static> = unsafe { std::mem::transmute(body) };
         let name: Option<Arc<str>> = self.name.map(Arc::from);
         let size = self.stack_size.unwrap_or(STACK_SIZE);
-        let number = run::spawn(world, name.clone(), size, body, place)?;
+        let number = run::spawn(world, name.clone(), size, self.host, body, place)?;
         world.complete(operation, u64::from(number));
         let thread = Thread(Inner::Simulated { world: world.number(), number, name });
         Ok(JoinHandle(Handle::Simulated { thread, packet }))
@@ -306,7 +315,8 @@ pub fn sleep(duration: Duration) {
     world.complete(operation, 0);
 }
 
-fn deadline_in(world: &World, duration: Duration) -> u64 {
+/// The virtual time at which `duration` from now is over.
+pub(crate) fn deadline_in(world: &World, duration: Duration) -> u64 {
     let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     world.now().saturating_add(nanoseconds)
 }

@@ -82,7 +82,7 @@ thread_local! {
 fn next_word() -> u64 {
     let mut state = STATE.get();
     if state == 0 {
-        state = seed();
+        state = seed() | 1;
     }
     state ^= state << 13;
     state ^= state >> 7;
@@ -96,7 +96,7 @@ fn next_word() -> u64 {
 fn seed() -> u64 {
     let mut hasher = std::hash::RandomState::new().build_hasher();
     hasher.write_u8(0);
-    hasher.finish() | 1
+    hasher.finish()
 }
 
 #[cfg(target_os = "linux")]

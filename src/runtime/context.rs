@@ -8,15 +8,16 @@ use crate::platform::sync::thread_local;
 
 struct Context {
     scheduler: Arc<Scheduler>,
-    worker: usize,
+    /// `None` while a thread polls its own future without serving as a worker.
+    worker: Option<usize>,
 }
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
-/// Makes the calling thread a worker until the guard is dropped.
-pub(crate) fn enter(scheduler: &Arc<Scheduler>, worker: usize) -> Entered {
+/// Makes the calling thread one of the runtime's until the guard is dropped.
+pub(crate) fn enter(scheduler: &Arc<Scheduler>, worker: Option<usize>) -> Entered {
     let context = Context { scheduler: Arc::clone(scheduler), worker };
     Entered { before: CURRENT.with(|current| current.borrow_mut().replace(context)) }
 }
@@ -33,22 +34,28 @@ impl Drop for Entered {
     }
 }
 
-/// The runtime of the calling thread, if it is a worker.
+/// Looks at what the calling thread is. A thread that ends, whose thread-locals are gone, is
+/// nothing: wakers are called from their destructors.
+fn look<R>(f: impl FnOnce(&Context) -> Option<R>) -> Option<R> {
+    CURRENT.try_with(|current| current.borrow().as_ref().and_then(f)).ok().flatten()
+}
+
+/// The runtime that the calling thread runs futures of.
 pub(crate) fn scheduler() -> Option<Arc<Scheduler>> {
-    let scheduler = |context: &Context| Arc::clone(&context.scheduler);
-    CURRENT.with(|current| current.borrow().as_ref().map(scheduler))
+    look(|context| Some(Arc::clone(&context.scheduler)))
 }
 
 /// The number of the calling thread among the workers of `scheduler`, if it is one.
 pub(crate) fn worker_of(scheduler: &Arc<Scheduler>) -> Option<usize> {
-    CURRENT.with(|current| {
-        let current = current.borrow();
-        let context = current.as_ref()?;
-        Arc::ptr_eq(&context.scheduler, scheduler).then_some(context.worker)
-    })
+    look(|context| context.worker.filter(|_| Arc::ptr_eq(&context.scheduler, scheduler)))
 }
 
-/// Whether the calling thread is a worker of any runtime.
-pub(crate) fn is_worker() -> bool {
-    CURRENT.with(|current| current.borrow().is_some())
+/// Whether the calling thread runs a future of any runtime.
+pub(crate) fn is_inside() -> bool {
+    look(|_| Some(())).is_some()
+}
+
+/// Whether the calling thread runs a future of this runtime.
+pub(crate) fn is_inside_of(scheduler: &Arc<Scheduler>) -> bool {
+    look(|context| Arc::ptr_eq(&context.scheduler, scheduler).then_some(())).is_some()
 }

@@ -114,6 +114,12 @@ impl Idle {
         self.asleep() < self.workers && !self.sentinel.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether some worker sleeps with a time-out.
+    pub(crate) fn has_sentinel(&self) -> bool {
+        // Acquire: pairs with the release of the one that stops.
+        self.sentinel.load(Ordering::Acquire)
+    }
+
     /// The sentinel is awake.
     pub(crate) fn stop_being_sentinel(&self) {
         self.sentinel.store(false, Ordering::Release);

@@ -95,8 +95,9 @@ impl Io {
         TaskDump::of(&self.scheduler)
     }
 
-    /// Runs `future` on the calling thread, which is none of the runtime's, and returns its
-    /// output.
+    /// Runs `future` on the calling thread, which polls no task of a runtime, and returns its
+    /// output. The thread serves as a worker meanwhile, so it may run tasks between two polls of
+    /// the future.
     ///
     /// # Panics
     /// If called on a worker, whose other tasks would wait: `.await` the future there.
@@ -113,7 +114,7 @@ impl Io {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
-            !context::is_worker(),
+            !context::is_inside(),
             "`block_on` is called on a worker, which would stop running its other tasks: `.await` \
              the future, or call it from a thread of your own"
         );

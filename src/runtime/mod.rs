@@ -113,7 +113,7 @@ impl Runtime {
         Fut: Future,
     {
         assert!(
-            !context::is_worker(),
+            !context::is_inside(),
             "`run` is called on a worker of a runtime, which would stop running its other tasks: \
              `.await` the future instead"
         );
@@ -137,8 +137,11 @@ impl Runtime {
     }
 
     fn shut_down(&mut self, limit: Option<Duration>) -> usize {
-        let on_worker = context::worker_of(&self.scheduler).is_some();
-        if on_worker || self.scheduler.blocking().is_own_thread() {
+        let inside = context::is_inside_of(&self.scheduler);
+        if inside || self.scheduler.blocking().is_own_thread() {
+            // Its tasks end all the same, and its threads with them.
+            self.scheduler.close();
+            self.threads.clear();
             if !thread::panicking() {
                 panic!(
                     "a runtime is dropped on one of its own threads, which cannot wait for \
@@ -154,6 +157,7 @@ impl Runtime {
                 panicked = Some(payload);
             }
         }
+        self.scheduler.close_timers();
         let running = self.scheduler.blocking().join(limit);
         panicked = panicked.or_else(|| self.scheduler.blocking().take_panic());
         if let Some(payload) = panicked

@@ -251,8 +251,9 @@ impl Scheduler {
     pub(crate) fn take_injected(&self, worker: usize) -> Option<Notified> {
         let ring = &self.workers[worker].ring;
         let fair = self.injection.len() / self.config.workers + 1;
-        let room = CAPACITY / 2 - ring.len().min(CAPACITY / 2);
-        let task = self.injection.pop_some(fair.min(room.max(1)), |task| {
+        // Half of the ring stays free for what the tasks wake.
+        let room = ring.room().saturating_sub(CAPACITY / 2);
+        let task = self.injection.pop_some(fair.min(room + 1), |task| {
             probe::task_dequeued(self.number, task.address(), true);
             probe::task_queued(self.number, task.address(), false);
             // SAFETY: as in `push_local`.
@@ -264,14 +265,19 @@ impl Scheduler {
         Some(task)
     }
 
-    /// Whether a worker that is falling asleep must not: the look after it said that it sleeps.
+    /// Whether there is work for a worker that is falling asleep: the look after it said that it
+    /// sleeps.
     pub(crate) fn has_work(&self, worker: usize) -> bool {
-        let queued = || {
-            let others = (0..self.workers.len()).filter(|other| *other != worker);
-            !self.injection.is_empty()
-                || others.into_iter().any(|other| !self.workers[other].ring.is_empty())
-        };
-        (mutation!("worker-no-second-look", true, false) && queued()) || self.is_done()
+        let mut others = (0..self.workers.len()).filter(|other| *other != worker);
+        let queued =
+            !self.injection.is_empty() || others.any(|other| !self.workers[other].ring.is_empty());
+        mutation!("worker-no-second-look", queued, false)
+    }
+
+    /// Whether the worker has tasks of its own.
+    pub(crate) fn has_local(&self, worker: usize) -> bool {
+        let shared = &self.workers[worker];
+        !shared.lifo.is_empty() || !shared.ring.is_empty()
     }
 
     /// A worker has ended a poll: if its ring holds tasks, another worker may take some.
@@ -302,6 +308,7 @@ impl Scheduler {
         for worker in &self.workers {
             worker.parker.unpark();
         }
+        self.seat.wake_caretaker();
     }
 
     /// Refuses new tasks and asks all others to end.
@@ -316,6 +323,13 @@ impl Scheduler {
             job.refuse("its runtime has shut down");
         }
         self.wake_all();
+    }
+
+    /// Tells timers that outlive the runtime that nobody will fire them: its workers have ended.
+    pub(crate) fn close_timers(&self) {
+        for worker in &self.workers {
+            worker.timers.close();
+        }
     }
 
     /// Whether the runtime has begun to shut down.

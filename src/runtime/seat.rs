@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A guest that finds the seat taken does not wait for it: a task that is stuck on the caretaker
-//! may wait for what the guest is about to do. It runs its future alone and tries again when it
-//! is woken.
+//! may wait for what the guest is about to do. It polls its future alone, and is listed only while
+//! it has nothing else to do.
 
 use std::sync::Arc;
 
@@ -26,10 +26,25 @@ pub(crate) struct Seat {
     caretaker: Parker,
 }
 
+/// What a guest that asks for the seat is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It has the seat.
+    Seated,
+    /// It will be told; `new` if it did not wait already.
+    Listed { new: bool },
+}
+
 struct Inner {
     taken: bool,
     /// Guests that wait, first come first.
     guests: Vec<Arc<Parker>>,
+}
+
+impl Inner {
+    fn unlist(&mut self, parker: &Arc<Parker>) {
+        self.guests.retain(|guest| !Arc::ptr_eq(guest, parker));
+    }
 }
 
 impl Seat {
@@ -41,47 +56,62 @@ impl Seat {
         }
     }
 
-    /// A guest asks; true if it has the seat now. Else `parker` is unparked when it should ask
-    /// again.
-    pub(crate) fn ask(&self, parker: &Arc<Parker>) -> bool {
+    /// A guest takes the seat if it is free. It is not listed meanwhile: the caretaker leaves
+    /// only for a guest that waits, not for one that is about to poll its future.
+    pub(crate) fn try_sit(&self, parker: &Arc<Parker>) -> bool {
         let mut inner = self.inner.lock();
-        let waits = inner.guests.iter().position(|guest| Arc::ptr_eq(guest, parker));
-        if inner.taken {
-            if waits.is_none() {
-                inner.guests.push(Arc::clone(parker));
-                // Relaxed: a hint; the seat itself changes hands under the lock.
-                self.wanted.store(true, Ordering::Relaxed);
-            }
-            return false;
-        }
-        if let Some(place) = waits {
-            inner.guests.remove(place);
-        }
+        inner.unlist(parker);
+        // Relaxed, here and below: a hint; the seat itself changes hands under the lock.
         self.wanted.store(!inner.guests.is_empty(), Ordering::Relaxed);
-        inner.taken = true;
-        true
+        !std::mem::replace(&mut inner.taken, true)
+    }
+
+    /// A guest that has nothing else to do asks for the seat. If it is listed, its parker is
+    /// unparked when the seat is free.
+    pub(crate) fn ask(&self, parker: &Arc<Parker>) -> Asked {
+        let mut inner = self.inner.lock();
+        if !inner.taken {
+            inner.unlist(parker);
+            self.wanted.store(!inner.guests.is_empty(), Ordering::Relaxed);
+            inner.taken = true;
+            return Asked::Seated;
+        }
+        let new = !inner.guests.iter().any(|guest| Arc::ptr_eq(guest, parker));
+        if new {
+            inner.guests.push(Arc::clone(parker));
+        }
+        self.wanted.store(true, Ordering::Relaxed);
+        Asked::Listed { new }
     }
 
     /// A guest that has not got the seat goes.
     pub(crate) fn withdraw(&self, parker: &Arc<Parker>) {
         let mut inner = self.inner.lock();
-        inner.guests.retain(|guest| !Arc::ptr_eq(guest, parker));
+        inner.unlist(parker);
         self.wanted.store(!inner.guests.is_empty(), Ordering::Relaxed);
         // It may have been told that the seat is free.
         self.pass_on(inner);
     }
 
-    /// The caretaker waits until it has the seat.
-    pub(crate) fn take_care(&self) {
+    /// The caretaker waits until it has the seat; false if the runtime is done before.
+    pub(crate) fn take_care(&self, done: impl Fn() -> bool) -> bool {
         loop {
+            if done() {
+                return false;
+            }
             let mut inner = self.inner.lock();
             if !inner.taken && inner.guests.is_empty() {
                 inner.taken = true;
-                return;
+                return true;
             }
             drop(inner);
             self.caretaker.park(None);
         }
+    }
+
+    /// The caretaker is to look again.
+    pub(crate) fn wake_caretaker(&self) {
+        self.caretaker.unpark();
     }
 
     /// Whether a guest waits for the seat.
@@ -130,12 +160,12 @@ mod models {
             };
             let guest = loom::thread::spawn(move || {
                 let parker = Arc::new(Parker::new());
-                while !other.0.ask(&parker) {
+                while other.0.ask(&parker) != Asked::Seated {
                     parker.park(None);
                 }
                 sit(&other);
             });
-            shared.0.take_care();
+            assert!(shared.0.take_care(|| false));
             sit(&shared);
             guest.join().unwrap();
         });
@@ -147,13 +177,13 @@ mod models {
         model(|| {
             let seat = Arc::new(Seat::new());
             let first = Arc::new(Parker::new());
-            assert!(seat.ask(&first));
+            assert!(seat.try_sit(&first));
             let impatient = Arc::new(Parker::new());
-            assert!(!seat.ask(&impatient));
+            assert_eq!(seat.ask(&impatient), Asked::Listed { new: true });
             let other = Arc::clone(&seat);
             let thread = loom::thread::spawn(move || other.withdraw(&impatient));
             seat.leave();
-            seat.take_care();
+            assert!(seat.take_care(|| false));
             thread.join().unwrap();
         });
     }

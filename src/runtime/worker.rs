@@ -12,15 +12,18 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use super::builder::Hook;
 use super::context;
 use super::pace::Pace;
 use super::parker::Parker;
 use super::scheduler::Scheduler;
+use super::seat::Asked;
 use super::task::Notified;
 use crate::coop;
 use crate::platform::mutation::mutation;
@@ -52,19 +55,36 @@ struct Worker<'a> {
 /// The body of a worker's own thread.
 pub(crate) fn run_thread(scheduler: &Arc<Scheduler>, number: usize) {
     probe::thread_started(scheduler.number());
-    if let Some(start) = &scheduler.config().on_thread_start {
-        start();
-    }
-    let mut worker = Worker::new(scheduler, number);
-    let wanted = || number == 0 && scheduler.seat().is_wanted();
-    while !scheduler.is_done() {
-        if number == 0 {
-            scheduler.seat().take_care();
+    let mut panicked = None;
+    // A panic in a hook must not leave the runtime without a worker: it is told at the end.
+    let mut call = |hook: &Option<Hook>| {
+        if let Some(hook) = hook
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook()))
+        {
+            panicked.get_or_insert(payload);
         }
-        let entered = context::enter(scheduler, number);
-        while !(scheduler.is_done() || wanted()) {
+    };
+    call(&scheduler.config().on_thread_start);
+    serve(scheduler, number);
+    call(&scheduler.config().on_thread_stop);
+    probe::thread_ended(scheduler.number());
+    if let Some(payload) = panicked {
+        resume_unwind(payload);
+    }
+}
+
+/// Serves as a worker until the runtime is done; worker 0 leaves its seat to guests.
+fn serve(scheduler: &Arc<Scheduler>, number: usize) {
+    let mut worker = Worker::new(scheduler, number);
+    let leave = || scheduler.is_done() || (number == 0 && scheduler.seat().is_wanted());
+    loop {
+        if number == 0 && !scheduler.seat().take_care(|| scheduler.is_done()) {
+            return;
+        }
+        let entered = context::enter(scheduler, Some(number));
+        while !leave() {
             if !worker.run_one() {
-                worker.sleep(wanted);
+                worker.sleep(leave);
             }
         }
         worker.stop_searching();
@@ -72,11 +92,10 @@ pub(crate) fn run_thread(scheduler: &Arc<Scheduler>, number: usize) {
         if number == 0 {
             scheduler.seat().leave();
         }
+        if scheduler.is_done() {
+            return;
+        }
     }
-    if let Some(stop) = &scheduler.config().on_thread_stop {
-        stop();
-    }
-    probe::thread_ended(scheduler.number());
 }
 
 /// Runs `future` on the calling thread, which serves as worker 0 meanwhile if that seat can be
@@ -95,28 +114,38 @@ pub(crate) fn run_future<F: Future>(
     let mut context = Context::from_waker(&waker);
     let mut worker = Worker::new(scheduler, 0);
     loop {
-        if !guest.seated.get() && scheduler.seat().ask(&guest.parker) {
+        if !guest.seated.get() && scheduler.seat().try_sit(&guest.parker) {
             guest.seated.set(true);
         }
         // AcqRel: pairs with the waker's release; what it did is seen by the poll.
         if root.woken.swap(false, Ordering::AcqRel) {
-            let entered = guest.seated.get().then(|| context::enter(scheduler, 0));
+            // Whoever woke this worker for a task must not wait for the future's poll.
+            worker.stop_searching();
+            let entered = context::enter(scheduler, guest.seated.get().then_some(0));
             let budget = scheduler.config().budget;
             let polled = coop::with_budget(budget, || future.as_mut().poll(&mut context));
-            if entered.is_some() {
+            if guest.seated.get() {
                 scheduler.announce(0);
             }
             drop(entered);
             if let Poll::Ready(output) = polled {
-                worker.stop_searching();
                 return output;
             }
         }
         if !guest.seated.get() {
-            guest.parker.park(None);
+            match scheduler.seat().ask(&guest.parker) {
+                Asked::Seated => guest.seated.set(true),
+                Asked::Listed { new } => {
+                    if new {
+                        // The caretaker may sleep, and does not know that the seat is wanted.
+                        scheduler.worker(0).parker.unpark();
+                    }
+                    guest.parker.park(None);
+                }
+            }
             continue;
         }
-        let entered = context::enter(scheduler, 0);
+        let entered = context::enter(scheduler, Some(0));
         if !worker.run_one() {
             worker.sleep(|| root.woken.load(Ordering::Acquire));
         }
@@ -160,6 +189,13 @@ impl Wake for Root {
             self.parker.unpark();
             self.scheduler.worker(0).parker.unpark();
         }
+    }
+}
+
+impl Drop for Worker<'_> {
+    /// However the thread leaves, nobody must think that it still searches.
+    fn drop(&mut self) {
+        self.stop_searching();
     }
 }
 
@@ -263,6 +299,10 @@ impl<'a> Worker<'a> {
     fn sleep(&mut self, awake: impl Fn() -> bool) {
         self.pace.slept();
         self.scheduler.fire_timers(self.number);
+        if mutation!("worker-forgets-its-timers", self.scheduler.has_local(self.number), false) {
+            // What a timer woke is this worker's to run.
+            return;
+        }
         let idle = self.scheduler.idle();
         idle.fall_asleep(self.number, std::mem::take(&mut self.searching));
         if !self.scheduler.has_work(self.number) && !awake() {
@@ -285,6 +325,13 @@ impl<'a> Worker<'a> {
                     return;
                 }
             }
+            self.searching = idle.wake_self(self.number);
+            if !self.searching && self.scheduler.config().workers > 1 && !idle.has_sentinel() {
+                // Woken by a timer or a root future, and nobody looks after the workers now that
+                // one is awake: whoever wakes finds nothing and becomes the sentinel.
+                self.scheduler.wake_one();
+            }
+            return;
         }
         self.searching = idle.wake_self(self.number);
     }
@@ -296,8 +343,12 @@ impl<'a> Worker<'a> {
         self.seen_polls.resize(workers, u64::MAX);
         for victim in (0..workers).filter(|victim| *victim != self.number) {
             let polls = self.scheduler.worker(victim).polls.get();
-            let stuck = std::mem::replace(&mut self.seen_polls[victim], polls) == polls
-                && !self.scheduler.idle().is_asleep(victim);
+            let same = std::mem::replace(&mut self.seen_polls[victim], polls) == polls;
+            if !same {
+                // It works: should it get stuck, that is to be seen soon.
+                self.sentinel = SENTINEL_FIRST;
+            }
+            let stuck = same && !self.scheduler.idle().is_asleep(victim);
             if stuck {
                 self.scheduler.worker(self.number).rescues.add_by_owner(1);
                 self.scheduler.fire_timers(victim);

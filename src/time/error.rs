@@ -4,9 +4,22 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A deadline has passed: the error of [`timeout`](super::timeout), [`timeout_at`](super::timeout_at)
-/// and [`Deadline::check`](super::Deadline::check). It converts into an [`io::Error`] of the kind
-/// [`TimedOut`](io::ErrorKind::TimedOut).
+/// A deadline has passed: the error of [`timeout`](super::timeout),
+/// [`timeout_at`](super::timeout_at) and [`Deadline::check`](super::Deadline::check).
+///
+/// It converts into an [`io::Error`]:
+///
+/// ```
+/// use std::io;
+/// use volt::time::Deadline;
+///
+/// fn step(deadline: &Deadline) -> io::Result<()> {
+///     deadline.check()?;
+///     Ok(())
+/// }
+///
+/// assert_eq!(step(&Deadline::expired()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 

@@ -1,6 +1,6 @@
 //! A limit for a future.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};

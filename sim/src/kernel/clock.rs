@@ -8,14 +8,21 @@ use std::collections::BinaryHeap;
 /// the code around it.
 pub(crate) const STEP: u64 = 20;
 
-/// A wake-up of `thread` at `at`, valid while the thread is still in its wait number `wait`.
+/// What happens when an alarm rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    /// `thread` wakes, if it still is in its wait number `wait`.
+    Wake { thread: u32, wait: u64 },
+    /// The network's packet or timer of this number arrives.
+    Packet(u64),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Alarm {
-    pub(crate) at: u64,
+struct Entry {
+    at: u64,
     /// Order of creation, so that alarms of the same time ring in a defined order.
     sequence: u64,
-    pub(crate) thread: u32,
-    pub(crate) wait: u64,
+    alarm: Alarm,
 }
 
 pub(crate) struct Clock {
@@ -23,13 +30,15 @@ pub(crate) struct Clock {
     now: u64,
     /// When the earliest alarm rings; `u64::MAX` without one.
     next: u64,
-    alarms: BinaryHeap<Reverse<Alarm>>,
+    alarms: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
+    /// How many of the alarms wake a thread.
+    wakes: usize,
 }
 
 impl Clock {
     pub(crate) fn new() -> Clock {
-        Clock { now: 0, next: u64::MAX, alarms: BinaryHeap::new(), sequence: 0 }
+        Clock { now: 0, next: u64::MAX, alarms: BinaryHeap::new(), sequence: 0, wakes: 0 }
     }
 
     #[inline]
@@ -50,9 +59,14 @@ impl Clock {
         self.next != u64::MAX
     }
 
-    pub(crate) fn set_alarm(&mut self, at: u64, thread: u32, wait: u64) {
+    /// Sets an alarm. One at `u64::MAX` never rings.
+    pub(crate) fn set(&mut self, at: u64, alarm: Alarm) {
+        if at == u64::MAX {
+            return;
+        }
         self.sequence += 1;
-        self.alarms.push(Reverse(Alarm { at, sequence: self.sequence, thread, wait }));
+        self.wakes += usize::from(matches!(alarm, Alarm::Wake { .. }));
+        self.alarms.push(Reverse(Entry { at, sequence: self.sequence, alarm }));
         self.next = self.next.min(at);
     }
 
@@ -65,15 +79,22 @@ impl Clock {
         true
     }
 
+    /// As [`Clock::jump`], but false too when all that is left are packets after `quiet_at`, by
+    /// when the network has nothing more to tell.
+    pub(crate) fn jump_unless_quiet(&mut self, quiet_at: u64) -> bool {
+        (self.wakes > 0 || self.next <= quiet_at) && self.jump()
+    }
+
     /// The next alarm that is due.
     pub(crate) fn due(&mut self) -> Option<Alarm> {
-        let Reverse(alarm) = *self.alarms.peek()?;
-        if alarm.at > self.now {
+        let Reverse(entry) = *self.alarms.peek()?;
+        if entry.at > self.now {
             return None;
         }
         self.alarms.pop();
-        self.next = self.alarms.peek().map_or(u64::MAX, |Reverse(alarm)| alarm.at);
-        Some(alarm)
+        self.wakes -= usize::from(matches!(entry.alarm, Alarm::Wake { .. }));
+        self.next = self.alarms.peek().map_or(u64::MAX, |Reverse(entry)| entry.at);
+        Some(entry.alarm)
     }
 }
 
@@ -81,28 +102,55 @@ impl Clock {
 mod tests {
     use super::*;
 
+    const fn wake(thread: u32) -> Alarm {
+        Alarm::Wake { thread, wait: 0 }
+    }
+
     #[test]
     fn alarms_ring_in_order_of_time_then_of_creation() {
         let mut clock = Clock::new();
-        clock.set_alarm(50, 1, 0);
-        clock.set_alarm(10, 2, 0);
-        clock.set_alarm(50, 3, 0);
+        clock.set(50, wake(7));
+        clock.set(10, wake(2));
+        clock.set(50, Alarm::Packet(1));
+        clock.set(50, wake(3));
         assert!(clock.due().is_none());
         assert!(clock.jump());
         assert_eq!(clock.now(), 10);
-        assert_eq!(clock.due().map(|alarm| alarm.thread), Some(2));
+        assert_eq!(clock.due(), Some(wake(2)));
         assert!(clock.due().is_none());
         assert!(clock.jump());
-        let order: Vec<_> = std::iter::from_fn(|| clock.due()).map(|alarm| alarm.thread).collect();
-        assert_eq!(order, [1, 3]);
+        let order: Vec<_> = std::iter::from_fn(|| clock.due()).collect();
+        assert_eq!(order, [wake(7), Alarm::Packet(1), wake(3)]);
         assert!(!clock.jump());
     }
 
     #[test]
     fn a_step_reports_the_alarm_it_reaches() {
         let mut clock = Clock::new();
-        clock.set_alarm(2 * STEP, 0, 0);
+        clock.set(2 * STEP, wake(0));
         assert!(!clock.step());
         assert!(clock.step());
+    }
+
+    #[test]
+    fn late_packets_alone_do_not_move_an_idle_clock() {
+        let mut clock = Clock::new();
+        clock.set(500, Alarm::Packet(1));
+        assert!(!clock.jump_unless_quiet(499));
+        clock.set(900, wake(0));
+        assert!(clock.jump_unless_quiet(499));
+        assert_eq!((clock.now(), clock.due()), (500, Some(Alarm::Packet(1))));
+        assert!(clock.jump_unless_quiet(0));
+        assert_eq!(clock.due(), Some(wake(0)));
+        clock.set(950, Alarm::Packet(2));
+        assert!(!clock.jump_unless_quiet(949) && clock.jump_unless_quiet(950));
+    }
+
+    #[test]
+    fn an_alarm_at_the_end_of_time_is_none() {
+        let mut clock = Clock::new();
+        clock.set(u64::MAX, wake(0));
+        clock.set(10, Alarm::Packet(1));
+        assert!(!clock.jump_unless_quiet(9));
     }
 }

@@ -30,6 +30,12 @@ pub(crate) enum OperationKind {
     Clock = 18,
     Choice = 19,
     Payload = 20,
+    SocketRead = 21,
+    SocketWrite = 22,
+    /// Whatever else is done to a socket, a poller or the network.
+    SocketOther = 23,
+    PollerWait = 24,
+    PollerWake = 25,
 }
 
 impl OperationKind {
@@ -55,6 +61,11 @@ impl OperationKind {
             OperationKind::Clock => "clock",
             OperationKind::Choice => "choice",
             OperationKind::Payload => "payload",
+            OperationKind::SocketRead => "socket read",
+            OperationKind::SocketWrite => "socket write",
+            OperationKind::SocketOther => "socket call",
+            OperationKind::PollerWait => "poller wait",
+            OperationKind::PollerWake => "poller wake",
         }
     }
 }

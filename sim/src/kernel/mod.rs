@@ -21,6 +21,7 @@ mod hash;
 pub(crate) mod identity;
 pub(crate) mod locals;
 pub(crate) mod native_tls;
+pub(crate) mod network;
 pub(crate) mod race;
 pub(crate) mod run;
 mod stacks;
@@ -35,7 +36,8 @@ use std::sync::Arc;
 use crate::decide::{Decider, Kind};
 use crate::failure::FailureKind;
 use crate::laws::Laws;
-use clock::Clock;
+use crate::network::{Net, QUIET};
+use clock::{Alarm, Clock};
 use event::{Event, Operation, OperationKind};
 use external::Inbox;
 use hash::RunHash;
@@ -134,6 +136,7 @@ struct State {
     hash: RunHash,
     log: EventLog,
     clock: Clock,
+    net: Net,
     steps: u64,
     look_at: u64,
     look_after: u64,
@@ -320,7 +323,7 @@ impl World {
             let wait = state.threads.block(me, wait_for);
             state.decider.runnable_changed();
             if let Some(at) = deadline {
-                state.clock.set_alarm(at, me, wait);
+                state.clock.set(at, Alarm::Wake { thread: me, wait });
             }
         });
         if self.choose_another() {
@@ -422,7 +425,7 @@ impl World {
     pub(crate) fn fail(&self, kind: FailureKind, message: String) -> ! {
         self.with(|state| {
             if state.stop.is_none() {
-                let threads = state.threads.describe();
+                let threads = state.threads.describe(&state.net);
                 let tasks = state.laws.describe();
                 state.stop = Some(Stop { kind, message, threads, tasks });
             }
@@ -451,6 +454,7 @@ impl World {
     /// The running thread cannot go on (blocked, or finished): chooses who runs next, waiting for
     /// time or for the outside where nobody can. True when that is another thread.
     fn choose_another(&self) -> bool {
+        let mut quiet_at = None;
         loop {
             let next = self.with(|state| {
                 if let Some((kind, message)) = state.over_limit() {
@@ -462,7 +466,10 @@ impl World {
                 if let Some(broken) = state.laws.at_rest() {
                     return Next::Fail(FailureKind::Law, broken);
                 }
-                if state.clock.jump() {
+                // No thread has run since the first turn of this loop.
+                let quiet_at =
+                    *quiet_at.get_or_insert_with(|| state.clock.now().saturating_add(QUIET));
+                if state.clock.jump_unless_quiet(quiet_at) {
                     state.ring_alarms();
                     return Next::Again;
                 }
@@ -520,14 +527,18 @@ impl World {
     }
 
     fn fail_stuck(&self) -> ! {
-        let panic = self.with(|state| state.first_panic());
+        let (panic, packets) = self.with(|state| (state.first_panic(), state.clock.has_alarms()));
+        let message = match packets {
+            false => "every thread waits, no alarm is set, and nobody is left to wake them",
+            true => {
+                "every thread waits, no alarm is set, and what the network still has on its way \
+                 wakes none of them"
+            }
+        };
         match panic {
             // The cause comes first: whoever waited for the thread that panicked waits for ever.
             Some(message) => self.fail(FailureKind::Panic, message),
-            None => self.fail(
-                FailureKind::Deadlock,
-                "every thread waits, no alarm is set, and nobody is left to wake them".to_owned(),
-            ),
+            None => self.fail(FailureKind::Deadlock, message.to_owned()),
         }
     }
 
@@ -654,8 +665,13 @@ impl State {
 
     fn ring_alarms(&mut self) {
         while let Some(alarm) = self.clock.due() {
-            if self.threads.alarm(alarm.thread, alarm.wait) {
-                self.decider.runnable_changed();
+            match alarm {
+                Alarm::Wake { thread, wait } => {
+                    if self.threads.alarm(thread, wait) {
+                        self.decider.runnable_changed();
+                    }
+                }
+                Alarm::Packet(packet) => self.network(|net, lent| net.arrive(packet, lent)),
             }
         }
     }
@@ -678,13 +694,13 @@ impl State {
     }
 
     /// The first thread that ended in a panic which nobody has looked at.
-    fn first_panic(&mut self) -> Option<String> {
+    fn first_panic(&self) -> Option<String> {
         (0..).zip(self.threads.all()).find_map(|(number, thread)| {
             if thread.status != Status::Finished {
                 return None;
             }
             let panic = thread.panic.as_ref()?;
-            let who = thread_table::describe_thread(number, thread.name.as_deref());
+            let who = thread.who(number, &self.net);
             Some(format!("{who} panicked at {}: {}", panic.place, panic.message))
         })
     }

@@ -13,9 +13,10 @@ use super::external::{self, Inbox};
 use super::hash::RunHash;
 use super::locals::Locals;
 use super::native_tls::{self, Block};
+use super::network;
 use super::race::Races;
 use super::stacks;
-use super::thread_table::{PanicRecord, ThreadCoroutine, ThreadTable, ThreadYielder};
+use super::thread_table::{PanicRecord, Thread, ThreadCoroutine, ThreadTable, ThreadYielder};
 use super::watchdog::Watch;
 use super::{
     Clock, Counters, EventLog, LOOK_AFTER, Limits, State, Stop, WORLD, World, current, outside,
@@ -24,6 +25,7 @@ use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Strategy};
 use crate::failure::FailureKind;
 use crate::laws::Laws;
+use crate::network::HostId;
 
 /// What a run is to do.
 pub(crate) struct Plan {
@@ -92,6 +94,7 @@ pub(crate) fn run(
             hash: RunHash::new(),
             log: plan.log,
             clock: Clock::new(),
+            net: network::new(),
             steps: 0,
             look_at: look_after.min(plan.limits.steps),
             look_after,
@@ -115,7 +118,7 @@ pub(crate) fn run(
     external::announce(world.number, &world.inbox);
     watch.begin(plan.seed);
     let name = Some(Arc::from("main"));
-    let started = spawn(&world, name, stacks::STACK_SIZE, body, Location::caller());
+    let started = spawn(&world, name, stacks::STACK_SIZE, None, body, Location::caller());
     match started {
         Ok(_) => resume_until_the_end(&world),
         Err(error) => world.with(|state| {
@@ -131,11 +134,13 @@ pub(crate) fn run(
     finish(world, strategy, began)
 }
 
-/// Adds a thread to the world; `body` returns whether it panicked.
+/// Adds a thread to the world, on `host` or that of the running thread; `body` returns whether it
+/// panicked.
 pub(crate) fn spawn(
     world: &World,
     name: Option<Arc<str>>,
     stack_size: usize,
+    host: Option<HostId>,
     body: Box<dyn FnOnce() -> bool>,
     place: &'static Location<'static>,
 ) -> io::Result<u32> {
@@ -150,12 +155,13 @@ pub(crate) fn spawn(
     Ok(world.with(|state| {
         let spawner = state.current;
         let number = state.threads.add(name, start);
-        let shared = state.threads.get(spawner).thread_pointer;
+        let &mut Thread { thread_pointer: shared, host: own, .. } = state.threads.get(spawner);
         let thread = state.threads.get(number);
         thread.coroutine = Some(Box::new(coroutine));
         thread.thread_pointer = block.as_ref().map_or(shared, Block::pointer);
         thread.block = block;
         thread.stack_size = stack_size;
+        thread.host = host.unwrap_or(own);
         state.counters.threads += 1;
         if number != 0 && world.find_races {
             state.races.spawn(spawner, number);

@@ -1,10 +1,10 @@
 //! The simulated threads of a world: which can run, what the others wait for.
 //!
 //! ```text
-//!            spawn                     block (futex, join, sleep, park)
-//!   ───────────────► Runnable ──────────────────────────────► Blocked
-//!                     │   ▲                                     │
-//!                exit │   └───── wake, alarm, spurious wake ────┘
+//!            spawn                     block (futex, join, sleep, park, poller)
+//!   ───────────────► Runnable ──────────────────────────────────────► Blocked
+//!                     │   ▲                                             │
+//!                exit │   └───── wake, alarm, event, spurious wake ─────┘
 //!                     ▼
 //!                  Finished
 //! ```
@@ -18,6 +18,8 @@ use corosensei::{Coroutine, Yielder};
 use super::event::{ObjectId, Operation};
 use super::locals::Locals;
 use super::native_tls::Block;
+use super::network::WORLD_HOST;
+use crate::network::{HostId, Net, PollerId};
 
 /// The coroutine that a simulated thread runs on.
 pub(crate) type ThreadCoroutine = Coroutine<(), (), (), DefaultStack>;
@@ -33,6 +35,8 @@ pub(crate) enum WaitFor {
     Address(usize),
     /// The end of this thread.
     Exit(u32),
+    /// An event of this poller.
+    Poller(PollerId),
     /// Its park token.
     Park,
     /// Its alarm alone.
@@ -84,10 +88,23 @@ pub(crate) struct Thread {
     /// Thread-locals of `sim::thread_local!`; lives in the frame of the thread's body.
     pub(crate) locals: *const Locals,
     pub(crate) stack_size: usize,
+    /// The host that its sockets are on.
+    pub(crate) host: HostId,
     /// What the thread pointer holds while this thread runs; 0 = the OS thread's own.
     pub(crate) thread_pointer: usize,
     /// The thread-local block that it owns.
     pub(crate) block: Option<Block>,
+}
+
+impl Thread {
+    /// `thread 3 "worker"`, with its host unless that is the world's own.
+    pub(crate) fn who(&self, number: u32, net: &Net) -> String {
+        let thread = describe_thread(number, self.name.as_deref());
+        if self.host == WORLD_HOST {
+            return thread;
+        }
+        format!("{thread} of host {:?}", net.host_name(self.host))
+    }
 }
 
 pub(crate) struct ThreadTable {
@@ -116,6 +133,7 @@ impl ThreadTable {
             panic: None,
             locals: std::ptr::null(),
             stack_size: 0,
+            host: WORLD_HOST,
             thread_pointer: 0,
             block: None,
         });
@@ -198,13 +216,13 @@ impl ThreadTable {
     }
 
     /// A line for each thread that has not finished: who it is, what it waits for, and where.
-    pub(crate) fn describe(&self) -> Vec<String> {
+    pub(crate) fn describe(&self, net: &Net) -> Vec<String> {
         let unfinished = |(_, thread): &(u32, &Thread)| thread.status != Status::Finished;
         (0..)
             .zip(&self.threads)
             .filter(unfinished)
             .map(|(number, thread)| {
-                let who = describe_thread(number, thread.name.as_deref());
+                let who = thread.who(number, net);
                 let what = match thread.status {
                     Status::Blocked(WaitFor::Futex(object)) => format!("waits on futex {object}"),
                     Status::Blocked(WaitFor::Address(_)) => {
@@ -212,6 +230,9 @@ impl ThreadTable {
                     }
                     Status::Blocked(WaitFor::Exit(other)) => {
                         format!("waits for thread {other} to end")
+                    }
+                    Status::Blocked(WaitFor::Poller(poller)) => {
+                        format!("waits in {}", net.describe_poller(poller))
                     }
                     Status::Blocked(WaitFor::Park) => "is parked".to_owned(),
                     Status::Blocked(WaitFor::Time) => "sleeps".to_owned(),

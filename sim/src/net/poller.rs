@@ -1,305 +1,220 @@
-//! Pollers: which sockets have something to tell, by edges, as mio's contract has it.
-//!
-//! - An *edge* is that bytes, a connection or an end have arrived, that the send buffer has room
-//!   again, that the connection was established or has failed, that the program has shut it down.
-//! - Registering and reregistering report once what is ready then.
-//! - An event tells what the edges since the last event were about, as far as it still holds when
-//!   the event is taken. So a program that has not drained a socket hears nothing of it until the
-//!   next edge, and an event that draining has made untrue is not delivered.
-//! - A socket that has ended in both directions, and an error, are told whatever the interest.
+//! The readiness queue of simulated threads.
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io;
+use std::panic::Location;
+use std::time::Duration;
 
-use super::address::HostId;
-use super::socket::SocketId;
-use super::{Net, Surroundings};
+use super::handle::{Handle, Socket, call, running_world};
+use super::{Event, Interest, TcpListener, TcpStream};
+use crate::kernel::World;
+use crate::kernel::event::{Operation, OperationKind};
+use crate::kernel::thread_table::WaitFor;
+use crate::network::PollerId;
+use crate::thread::deadline_in;
 
-/// A poller. Numbers are not used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PollerId(pub(crate) u32);
+/// Tells which sockets have become ready, as mio's `Poll` does: by edges. Closed when dropped.
+///
+/// - An event is told once for each change: bytes, a connection or an end that arrives, room in a
+///   send buffer that was full, a connection that is established or has failed. A program that
+///   has not read until `WouldBlock` hears nothing more until the next change.
+/// - Registering tells once what is ready then.
+/// - What has become untrue before it was taken is not told.
+/// - The end of both directions, and an error, are told whatever the interest.
+///
+/// ```
+/// use volt_sim::net::{Interest, Poller, TcpListener, TcpStream};
+///
+/// volt_sim::check(|| {
+///     let poller = Poller::new().unwrap();
+///     let listener = TcpListener::bind("127.0.0.1:80".parse().unwrap()).unwrap();
+///     let interest = Interest { readable: true, writable: false };
+///     poller.register(&listener, 7, interest).unwrap();
+///     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+///
+///     let mut events = Vec::new();
+///     while events.is_empty() {
+///         poller.wait(&mut events, None).unwrap();
+///     }
+///     assert_eq!(events[0].token, 7);
+///     let (server, _) = listener.accept().unwrap();
+///     assert_eq!(server.peer_addr().unwrap(), client.local_addr().unwrap());
+/// });
+/// ```
+#[derive(Debug)]
+pub struct Poller(Handle);
 
-/// What a registration asks for; at least one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interest {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+/// What a [`Poller`] can watch: the sockets of this module.
+///
+/// ```
+/// use volt_sim::net::{Interest, Poller, Source};
+///
+/// fn watch(poller: &Poller, source: &impl Source) -> std::io::Result<()> {
+///     poller.register(source, 1, Interest { readable: true, writable: true })
+/// }
+/// ```
+pub trait Source: Watched {}
+
+/// Keeps [`Source`] to this module.
+pub trait Watched {
+    fn socket(&self) -> &Socket;
 }
 
-/// What a poller tells of one socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) token: usize,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    pub(crate) read_closed: bool,
-    pub(crate) write_closed: bool,
-    pub(crate) error: bool,
-}
+impl Source for TcpListener {}
+impl Source for TcpStream {}
 
-/// What has happened to a socket, by the interest it concerns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Edges {
-    pub(super) read: bool,
-    pub(super) write: bool,
-}
-
-impl Edges {
-    pub(super) const BOTH: Edges = Edges { read: true, write: true };
-    pub(super) const READ: Edges = Edges { read: true, write: false };
-
-    fn any(self) -> bool {
-        self.read || self.write
+impl Watched for TcpListener {
+    fn socket(&self) -> &Socket {
+        &self.0
     }
 }
 
-/// How a socket stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Readiness {
-    /// Reading would not block.
-    pub(super) readable: bool,
-    /// Writing would not block.
-    pub(super) writable: bool,
-    /// No bytes come after those that are here.
-    pub(super) read_ended: bool,
-    /// Both directions have ended.
-    pub(super) hang_up: bool,
-    pub(super) error: bool,
+impl Watched for TcpStream {
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
 }
 
-impl Readiness {
-    /// The event that `edges` make of it; `None` if nothing of what they tell holds.
-    fn event(self, token: usize, edges: Edges) -> Option<Event> {
-        let readable = edges.read && self.readable;
-        let writable = edges.write && self.writable;
-        if !(readable || writable || self.hang_up || self.error) {
-            return None;
-        }
-        Some(Event {
-            token,
-            readable,
-            writable,
-            read_closed: self.hang_up || (edges.read && self.read_ended),
-            write_closed: self.hang_up || (writable && self.error),
-            error: self.error,
+impl Poller {
+    /// A poller of the running thread's host.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn new() -> io::Result<Poller> {
+        let place = Location::caller();
+        let world = running_world()?;
+        let host = world.host();
+        let operation = Operation::new(OperationKind::SocketOther, 0, place);
+        let id = call(world, operation, |net, _| Ok(net.poller_new(host).0))?;
+        Ok(Poller(Handle::new("Poller", world, id, place)))
+    }
+
+    #[track_caller]
+    fn enter(&self) -> io::Result<(&'static World, PollerId)> {
+        Ok((self.0.enter(Location::caller())?, PollerId(self.0.number)))
+    }
+
+    /// Has events of `source` told under `token`, and what is ready now told at once.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is registered with a poller; `InvalidInput` for an empty interest or
+    /// a socket of another host; `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn register(
+        &self,
+        source: &impl Source,
+        token: usize,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let (_, poller) = self.enter()?;
+        source.socket().call(OperationKind::SocketOther, |net, lent, id| {
+            net.register(poller, id, token, interest, lent)
         })
     }
-}
 
-/// A socket's registration with a poller.
-pub(super) struct Registration {
-    poller: PollerId,
-    token: usize,
-    interest: Interest,
-    /// Edges since the last event; with any, the socket stands in the poller's queue.
-    edges: Edges,
-}
-
-#[derive(PartialEq, Eq)]
-enum Ready {
-    Socket(SocketId),
-    Wake(usize),
-}
-
-/// A readiness queue.
-pub(super) struct Poller {
-    pub(super) host: HostId,
-    /// In order of the first edge.
-    ready: VecDeque<Ready>,
-}
-
-impl Net {
-    /// A new poller of `host`.
-    pub(crate) fn poller_new(&mut self, host: HostId) -> PollerId {
-        self.last_poller += 1;
-        let id = PollerId(self.last_poller);
-        self.pollers.insert(id, Poller { host, ready: VecDeque::new() });
-        id
-    }
-
-    /// Closes a poller; its sockets stay, registered nowhere. A poller that is closed or whose
-    /// host has crashed is left alone.
-    pub(crate) fn poller_close(&mut self, poller: PollerId) {
-        if self.pollers.remove(&poller).is_none() {
-            return;
-        }
-        for socket in self.sockets.values_mut() {
-            if socket.registration.as_ref().is_some_and(|entry| entry.poller == poller) {
-                socket.registration = None;
-            }
-        }
-    }
-
-    /// Registers a socket, and reports what is ready now.
+    /// Changes the token and the interest of `source`, and has what is ready now told once.
     ///
     /// # Errors
-    /// `AlreadyExists` if it is registered; `InvalidInput` for an empty interest, or a socket or
-    /// poller that is closed or of another host.
-    pub(crate) fn register(
-        &mut self,
-        poller: PollerId,
-        socket: SocketId,
+    /// `NotFound` if it is not registered with this poller; `InvalidInput` for an empty interest;
+    /// `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn reregister(
+        &self,
+        source: &impl Source,
         token: usize,
         interest: Interest,
-        s: &mut impl Surroundings,
     ) -> io::Result<()> {
-        let host = self.held(socket)?.host;
-        let same_host = self.pollers.get(&poller).is_some_and(|entry| entry.host == host);
-        if !same_host || !(interest.readable || interest.writable) {
-            return Err(ErrorKind::InvalidInput.into());
+        let (_, poller) = self.enter()?;
+        source.socket().call(OperationKind::SocketOther, |net, lent, id| {
+            net.reregister(poller, id, token, interest, lent)
+        })
+    }
+
+    /// Has nothing more told of `source`, not even what was not taken yet.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not registered with this poller; `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn deregister(&self, source: &impl Source) -> io::Result<()> {
+        let (_, poller) = self.enter()?;
+        source.socket().call(OperationKind::SocketOther, |net, _, id| net.deregister(poller, id))
+    }
+
+    /// Waits for events, for at most `timeout`, and puts them into `events` in place of what was
+    /// there. May return without any, also before the time is over.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        let (world, poller) = self.enter()?;
+        let operation = Operation::new(OperationKind::PollerWait, poller.0, Location::caller());
+        world.point(operation);
+        let take = || world.network(|net, _| net.poller_take(poller, usize::MAX));
+        let mut taken = take();
+        let may_block = timeout != Some(Duration::ZERO);
+        if taken.is_empty() && may_block && !world.wakes_spuriously() {
+            let deadline = timeout.map(|timeout| deadline_in(world, timeout));
+            world.block(WaitFor::Poller(poller), deadline);
+            taken = take();
         }
-        let socket_entry = self.held_mut(socket)?;
-        if socket_entry.registration.is_some() {
-            return Err(ErrorKind::AlreadyExists.into());
-        }
-        let registration = Registration { poller, token, interest, edges: Edges::default() };
-        socket_entry.registration = Some(registration);
-        if self.readiness(socket).event(token, wanted(interest, Edges::BOTH)).is_some() {
-            self.mark(socket, Edges::BOTH, s);
-        }
+        world.complete(operation, digest(&taken));
+        events.append(&mut taken);
         Ok(())
     }
 
-    /// Changes a registration, and reports what is ready now.
+    /// Makes an event of `token`, which is readable, for a thread that waits or the next that
+    /// does; until that is taken, further calls make no other one.
     ///
-    /// # Errors
-    /// `NotFound` if it is not registered with `poller`; else as [`Net::register`].
-    pub(crate) fn reregister(
-        &mut self,
-        poller: PollerId,
-        socket: SocketId,
-        token: usize,
-        interest: Interest,
-        s: &mut impl Surroundings,
-    ) -> io::Result<()> {
-        if !(interest.readable || interest.writable) {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        self.deregister(poller, socket)?;
-        self.register(poller, socket, token, interest, s)
-    }
-
-    /// Ends a registration; events of it that were not taken are gone.
+    /// # Panics
+    /// On an ordinary thread.
     ///
-    /// # Errors
-    /// `NotFound` if it is not registered with `poller`; `InvalidInput` for a closed socket.
-    pub(crate) fn deregister(&mut self, poller: PollerId, socket: SocketId) -> io::Result<()> {
-        let registration = &self.held(socket)?.registration;
-        if registration.as_ref().is_none_or(|entry| entry.poller != poller) {
-            return Err(ErrorKind::NotFound.into());
-        }
-        self.unregister(socket);
-        Ok(())
-    }
-
-    /// Ends whatever registration the socket has.
-    pub(super) fn unregister(&mut self, id: SocketId) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        if let Some(registration) = socket.registration.take()
-            && let Some(poller) = self.pollers.get_mut(&registration.poller)
-        {
-            poller.ready.retain(|entry| *entry != Ready::Socket(id));
-        }
-    }
-
-    /// Takes up to `max` events. None at all is possible after [`Surroundings::poller_ready`],
-    /// when another thread took them or they are no longer true.
-    pub(crate) fn poller_take(&mut self, poller: PollerId, max: usize) -> Vec<Event> {
-        let mut events = Vec::new();
-        while events.len() < max {
-            let Some(entry) = self.pollers.get_mut(&poller) else { break };
-            match entry.ready.pop_front() {
-                None => break,
-                Some(Ready::Wake(token)) => {
-                    events.push(Event { token, readable: true, ..Event::default() });
-                }
-                Some(Ready::Socket(id)) => events.extend(self.take_event(id)),
-            }
-        }
-        events
-    }
-
-    fn take_event(&mut self, id: SocketId) -> Option<Event> {
-        let readiness = self.readiness(id);
-        let registration = self.sockets.get_mut(&id)?.registration.as_mut()?;
-        let edges = std::mem::take(&mut registration.edges);
-        readiness.event(registration.token, edges)
-    }
-
-    /// Makes an event of a waker's `token`; one that was not taken yet is enough.
-    pub(crate) fn poller_wake(
-        &mut self,
-        poller: PollerId,
-        token: usize,
-        s: &mut impl Surroundings,
-    ) {
-        let Some(entry) = self.pollers.get_mut(&poller) else { return };
-        if !entry.ready.contains(&Ready::Wake(token)) {
-            entry.ready.push_back(Ready::Wake(token));
-            s.poller_ready(poller);
-        }
-    }
-
-    /// Something has happened to a socket: its poller hears of it.
-    pub(super) fn mark(&mut self, id: SocketId, edges: Edges, s: &mut impl Surroundings) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
-        let Some(registration) = &mut socket.registration else { return };
-        let edges = wanted(registration.interest, edges);
-        if !edges.any() {
-            return;
-        }
-        let queued = registration.edges.any();
-        registration.edges.read |= edges.read;
-        registration.edges.write |= edges.write;
-        if !queued && let Some(poller) = self.pollers.get_mut(&registration.poller) {
-            poller.ready.push_back(Ready::Socket(id));
-            s.poller_ready(registration.poller);
-        }
-    }
-}
-
-/// The edges that a registration hears of.
-fn wanted(interest: Interest, edges: Edges) -> Edges {
-    Edges { read: edges.read && interest.readable, write: edges.write && interest.writable }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_tells_only_what_its_edges_were_about() {
-        let both = Readiness { readable: true, writable: true, ..Readiness::default() };
-        let event = both.event(3, Edges::READ).expect("it is readable");
-        assert_eq!(event, Event { token: 3, readable: true, ..Event::default() });
-        assert_eq!(Readiness::default().event(3, Edges::BOTH), None);
-    }
-
-    #[test]
-    fn the_end_of_both_directions_is_told_whatever_the_interest() {
-        let gone = Readiness {
-            readable: true,
-            writable: true,
-            read_ended: true,
-            hang_up: true,
-            error: false,
+    /// ```
+    /// use volt_sim::{net::Poller, thread};
+    /// use std::sync::Arc;
+    ///
+    /// volt_sim::check(|| {
+    ///     let poller = Arc::new(Poller::new().unwrap());
+    ///     let waker = Arc::clone(&poller);
+    ///     let thread = thread::spawn(move || waker.wake(9));
+    ///     let mut events = Vec::new();
+    ///     while events.is_empty() {
+    ///         poller.wait(&mut events, None).unwrap();
+    ///     }
+    ///     assert!(events[0].token == 9 && events[0].readable);
+    ///     thread.join().unwrap();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wake(&self, token: usize) {
+        let (world, poller) = match self.enter() {
+            Ok(entered) => entered,
+            Err(error) => panic!("a simulated poller cannot be woken from here: {error}"),
         };
-        let event = gone.event(0, Edges { read: false, write: true }).expect("it hung up");
-        assert!(event.read_closed && event.write_closed && event.writable && !event.readable);
+        let operation = Operation::new(OperationKind::PollerWake, poller.0, Location::caller());
+        world.point(operation);
+        world.network(|net, lent| net.poller_wake(poller, token, lent));
+        world.complete(operation, 0);
     }
+}
 
-    #[test]
-    fn a_waker_makes_one_event_until_it_is_taken() {
-        let mut net = Net::new();
-        let host = net.add_host("host", None).unwrap();
-        let poller = net.poller_new(host);
-        let mut s = super::super::tests::Machine::new(1);
-        net.poller_wake(poller, 9, &mut s);
-        net.poller_wake(poller, 9, &mut s);
-        let woken = Event { token: 9, readable: true, ..Event::default() };
-        assert_eq!(net.poller_take(poller, 8), [woken]);
-        assert!(net.poller_take(poller, 8).is_empty());
-        net.poller_wake(poller, 9, &mut s);
-        assert_eq!(net.poller_take(poller, 8), [woken]);
+impl Drop for Poller {
+    fn drop(&mut self) {
+        let Some((world, place)) = self.0.leave() else { return };
+        let operation = Operation::new(OperationKind::SocketOther, self.0.number, place);
+        world.point(operation);
+        world.network(|net, _| net.poller_close(PollerId(self.0.number)));
+        world.complete(operation, 0);
     }
+}
+
+/// Events as the run's hash has them. Not the tokens: a program may use addresses.
+fn digest(events: &[Event]) -> u64 {
+    events.iter().fold(events.len() as u64, |digest, event| {
+        let Event { token: _, readable, writable, read_closed, write_closed, error } = *event;
+        [readable, writable, read_closed, write_closed, error]
+            .into_iter()
+            .fold(digest.wrapping_mul(31), |digest, bit| digest << 1 | u64::from(bit))
+    })
 }

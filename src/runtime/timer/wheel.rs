@@ -145,11 +145,13 @@ impl Entry {
         }
     }
 
+    #[cfg(test)]
     /// Whether the entry is in a wheel: inserted, and neither removed nor popped since.
     pub(crate) fn is_linked(&self) -> bool {
         self.state == State::Linked
     }
 
+    #[cfg(test)]
     /// Whether the entry has been popped, and not inserted again since.
     pub(crate) fn is_fired(&self) -> bool {
         self.state == State::Fired
@@ -259,6 +261,7 @@ impl Wheel {
         }
     }
 
+    #[cfg(test)]
     /// How many entries wait.
     pub(crate) fn len(&self) -> usize {
         self.len

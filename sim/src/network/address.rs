@@ -89,6 +89,10 @@ impl Hosts {
         &self.hosts[host.0 as usize]
     }
 
+    pub(super) fn name(&self, host: HostId) -> &str {
+        &self.get(host).name
+    }
+
     pub(super) fn address(&self, host: HostId) -> IpAddr {
         self.get(host).address
     }
@@ -97,6 +101,7 @@ impl Hosts {
         self.get(host).up
     }
 
+    #[cfg(test)]
     pub(super) fn set_up(&mut self, host: HostId, up: bool) {
         self.hosts[host.0 as usize].up = up;
     }

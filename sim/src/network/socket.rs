@@ -17,6 +17,9 @@ use super::{Net, Surroundings};
 /// The longest queue of connections that a listener gets, as on Linux.
 const LONGEST_BACKLOG: u32 = 4_096;
 
+/// The hops that packets may take unless a program says otherwise, as on Linux.
+const DEFAULT_TTL: u8 = 64;
+
 /// After this many nanoseconds `connect` to an address that no host has fails: three seconds,
 /// which three unanswered questions for its owner take.
 const NOBODY_ANSWERS: u64 = 3_000_000_000;
@@ -74,6 +77,8 @@ pub(super) struct Stream {
     /// An IPv6 socket with IPv4 addresses.
     mapped: bool,
     linger: Option<Duration>,
+    /// Hops that its packets may take. Links have no hops, so it is merely remembered.
+    ttl: u8,
     /// The earliest time that its timer is set for.
     pub(super) timer_at: Option<u64>,
     /// When a connection in this state, which nothing else ends, is forgotten.
@@ -216,6 +221,7 @@ impl Net {
             peer,
             mapped: canonical != asked,
             linger: None,
+            ttl: DEFAULT_TTL,
             timer_at: None,
             expires: None,
         };
@@ -400,6 +406,24 @@ impl Net {
         Ok(())
     }
 
+    /// How many hops its packets may take.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a listener.
+    pub(crate) fn ttl(&self, socket: SocketId) -> io::Result<u32> {
+        Ok(self.stream(socket)?.ttl.into())
+    }
+
+    /// Sets what [`Net::ttl`] answers.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is in `1..=255`, and for a listener.
+    pub(crate) fn set_ttl(&mut self, socket: SocketId, ttl: u32) -> io::Result<()> {
+        let ttl = u8::try_from(ttl).ok().filter(|ttl| *ttl > 0).ok_or(ErrorKind::InvalidInput)?;
+        self.stream_mut(socket)?.ttl = ttl;
+        Ok(())
+    }
+
     /// What [`Net::set_linger`] has set.
     ///
     /// # Errors
@@ -529,6 +553,7 @@ impl Net {
             peer: Some(peer),
             mapped,
             linger: None,
+            ttl: DEFAULT_TTL,
             timer_at: None,
             expires: None,
         };
