@@ -226,7 +226,7 @@ impl<'a> Worker<'a> {
         let shared = self.scheduler.worker(self.number);
         let polls = shared.polls.get();
         shared.polls.add_by_owner(1);
-        let began = (polls % SAMPLE_ONE_IN == 0).then(clock::now);
+        let began = polls.is_multiple_of(SAMPLE_ONE_IN).then(clock::now);
         let budget = self.scheduler.config().budget;
         coop::with_budget(budget, || task.run());
         if let Some(began) = began {
@@ -239,7 +239,7 @@ impl<'a> Worker<'a> {
     fn next_task(&mut self) -> Option<Notified> {
         if self.pace.is_injection_due() {
             self.lifo_polls = 0;
-            if let Some(task) = self.from_injection() {
+            if let Some(task) = self.scheduler.take_injected(self.number) {
                 return Some(task);
             }
         }
@@ -258,13 +258,8 @@ impl<'a> Worker<'a> {
         }
         self.scheduler
             .pop_local(self.number)
-            .or_else(|| self.from_injection())
+            .or_else(|| self.scheduler.take_injected(self.number))
             .or_else(|| self.steal())
-    }
-
-    /// A fair share of what came from outside: one to run, the others into the ring.
-    fn from_injection(&mut self) -> Option<Notified> {
-        self.scheduler.take_injected(self.number)
     }
 
     /// Looks at the others' rings, beginning anywhere.
@@ -283,7 +278,7 @@ impl<'a> Worker<'a> {
             .filter(|victim| *victim != self.number)
             .find_map(|victim| self.scheduler.steal(victim, self.number))
             // Between the looks something may have come from outside.
-            .or_else(|| self.from_injection())
+            .or_else(|| self.scheduler.take_injected(self.number))
     }
 
     /// A searcher has something else to do: the last one wakes another, since there may be more.

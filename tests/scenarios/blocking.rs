@@ -15,7 +15,7 @@ scenario!(jobs_give_their_outputs, || {
             assert_eq!(job.await.unwrap(), number * 2);
         }
         let panics = io.spawn_blocking(|| panic!("planned"));
-        let error: volt::task::JoinError = panics.await.map(|()| ()).unwrap_err();
+        let error: volt::task::JoinError = panics.await.unwrap_err();
         assert!(error.is_panic());
     });
 });

@@ -1,4 +1,5 @@
-//! The kernel of the simulated machine: threads, their scheduling points, blocking, the clock.
+//! The kernel of the simulated machine: threads, their scheduling points, blocking, the clock, and
+//! what the network needs of them.
 //!
 //! ```text
 //!   simulated thread                          kernel
