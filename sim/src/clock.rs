@@ -53,6 +53,12 @@ pub(crate) fn virtual_time(deadline: Instant) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Settles what is settled once in a process, outside every run.
+pub(crate) fn prepare() {
+    origin();
+    crate::kernel::native_tls::prepare();
+}
+
 /// The instant at which every run begins.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();

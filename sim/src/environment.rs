@@ -90,12 +90,14 @@ fn wrong(variable: &'static str, value: &str, expected: &str) -> EnvironmentErro
     EnvironmentError { variable, value: value.to_owned(), expected: expected.to_owned() }
 }
 
+/// The largest number is refused: ranges of seeds end before it.
 fn parse_number(text: &str) -> Option<u64> {
     let digits = text.replace('_', "");
-    match digits.strip_prefix("0x") {
+    let number = match digits.strip_prefix("0x") {
         Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16).ok(),
         None => digits.parse().ok(),
-    }
+    };
+    number.filter(|number| *number < u64::MAX)
 }
 
 fn parse_seeds(text: &str) -> Option<Range<u64>> {
@@ -141,6 +143,7 @@ mod tests {
     fn bad_values_are_refused_by_name() {
         for (name, value) in [
             ("VOLT_SEED", "seven"),
+            ("VOLT_SEED", "0xffffffffffffffff"),
             ("VOLT_SEEDS", "0"),
             ("VOLT_SEEDS", "9..3"),
             ("VOLT_SEEDS", "random:0"),

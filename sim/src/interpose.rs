@@ -9,6 +9,8 @@
 //! | `clock_gettime` | the virtual clock |
 //! | `nanosleep`, `clock_nanosleep` | sleeps in virtual time |
 //! | `sched_yield` | a scheduling point |
+//! | `sched_getaffinity` | the processors of the simulated machine |
+//! | `pthread_create` | fails the run: a real thread follows no seed |
 //! | `__cxa_thread_atexit_impl` | destructors run when the simulated thread ends |
 //!
 //! Only Linux lets a program do this. Elsewhere the simulation covers what goes through

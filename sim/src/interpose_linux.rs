@@ -26,13 +26,15 @@ thread_local! {
 /// Makes the linker take this file: it resolves the C library's names from here only when
 /// something else of the program refers to the file.
 pub(crate) fn anchor() {
-    let functions: [*const (); 7] = [
+    let functions: [*const (); 9] = [
         syscall as *const (),
         getrandom as *const (),
         clock_gettime as *const (),
         nanosleep as *const (),
         clock_nanosleep as *const (),
         sched_yield as *const (),
+        sched_getaffinity as *const (),
+        pthread_create as *const (),
         __cxa_thread_atexit_impl as *const (),
     ];
     std::hint::black_box(functions);
@@ -214,10 +216,14 @@ fn futex_wait(world: &World, address: usize, expected: u32, deadline: Option<u64
 }
 
 fn futex_wake(world: &World, address: usize, operation: usize, count: u32) -> isize {
-    let posted = Operation::new(OperationKind::FutexWake, 0, Location::caller());
-    world.point(posted);
-    let woken = world.wake(WaitFor::Address(address), count);
-    world.complete(posted, u64::from(woken));
+    let mut woken = 0;
+    // Whether a real thread waits is no part of the run.
+    if world.anyone_waits(WaitFor::Address(address)) {
+        let posted = Operation::new(OperationKind::FutexWake, 0, Location::caller());
+        world.point(posted);
+        woken = world.wake(WaitFor::Address(address), count);
+        world.complete(posted, u64::from(woken));
+    }
     let left = count.saturating_sub(woken);
     if left > 0 {
         // A real thread, or one of another world, may wait for the same lock.
@@ -354,6 +360,69 @@ extern "C" fn sched_yield() -> c_int {
     }
     // SAFETY: the call has no arguments.
     c_result(unsafe { system_call(libc::SYS_sched_yield, [0; 6]) }) as c_int
+}
+
+/// The `sched_getaffinity` function of the C library: how many processors there are is a fact of
+/// the simulated machine.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sched_getaffinity(
+    process: libc::pid_t,
+    size: size_t,
+    set: *mut libc::cpu_set_t,
+) -> c_int {
+    if kernel::current().is_some() {
+        // SAFETY: the caller's set, of this many bytes.
+        let set = unsafe { std::slice::from_raw_parts_mut(set.cast::<u8>(), size) };
+        set.fill(0);
+        if let Some(first) = set.first_mut() {
+            *first = (1 << thread::SIMULATED_PARALLELISM) - 1;
+        }
+        return 0;
+    }
+    let arguments = [process as usize, size, set as usize, 0, 0, 0];
+    // SAFETY: passed on unchanged.
+    let written = c_result(unsafe { system_call(libc::SYS_sched_getaffinity, arguments) });
+    if written < 0 {
+        return -1;
+    }
+    // The kernel writes as much as it has; the C library clears the rest.
+    // SAFETY: the caller's set, of which the kernel wrote the first bytes.
+    unsafe {
+        let rest = size.saturating_sub(written as usize);
+        ptr::write_bytes(set.cast::<u8>().add(written as usize), 0, rest);
+    }
+    0
+}
+
+/// The `pthread_create` function of the C library: a simulated thread cannot start a real one,
+/// whose progress no seed decides, and which might use the simulated one's stack.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    body: extern "C" fn(*mut c_void) -> *mut c_void,
+    argument: *mut c_void,
+) -> c_int {
+    if let Some(world) = kernel::current() {
+        world.fail(
+            FailureKind::Nondeterminism,
+            "a simulated thread starts a real one (std::thread, rayon), which no seed decides: \
+             use volt::sim::thread, or the runtime's tasks and blocking jobs"
+                .to_owned(),
+        );
+    }
+    type Create = unsafe extern "C" fn(
+        *mut libc::pthread_t,
+        *const libc::pthread_attr_t,
+        extern "C" fn(*mut c_void) -> *mut c_void,
+        *mut c_void,
+    ) -> c_int;
+    let real = next_symbol(c"pthread_create");
+    if real.is_null() {
+        return libc::EAGAIN;
+    }
+    // SAFETY: the C library's function of this name has this signature; passed on unchanged.
+    unsafe { std::mem::transmute::<*mut c_void, Create>(real)(thread, attributes, body, argument) }
 }
 
 /// A destructor of a thread-local, and what it destroys.

@@ -21,6 +21,8 @@ use crate::kernel::thread_table::show;
 pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
     tasks: BTreeMap<usize, TaskRecord>,
+    /// Stands for runtimes of outside, of which nothing is asked.
+    stranger: RuntimeRecord,
 }
 
 #[derive(Default)]
@@ -48,8 +50,12 @@ struct TaskRecord {
 }
 
 impl Laws {
+    /// The record of a runtime; of none for one that was made outside this run.
     fn runtime(&mut self, runtime: u32) -> &mut RuntimeRecord {
-        &mut self.runtimes[runtime as usize]
+        match self.runtimes.get_mut(runtime as usize) {
+            Some(record) => record,
+            None => &mut self.stranger,
+        }
     }
 
     /// Law 2, at a moment when no thread can run: what is wrong.
@@ -122,7 +128,9 @@ pub fn thread_started(runtime: u32) {
 
 /// A thread of the runtime ends.
 pub fn thread_ended(runtime: u32) {
-    with_laws(|laws, _| laws.runtime(runtime).threads -= 1);
+    with_laws(|laws, _| {
+        laws.runtime(runtime).threads = laws.runtime(runtime).threads.saturating_sub(1)
+    });
 }
 
 /// A task is spawned; its number within its runtime.
@@ -155,7 +163,8 @@ pub fn task_spawned(
 pub fn task_ended(task: usize) {
     with_laws(|laws, _| {
         if let Some(record) = laws.tasks.remove(&task) {
-            laws.runtime(record.runtime).tasks -= 1;
+            let record = laws.runtime(record.runtime);
+            record.tasks = record.tasks.saturating_sub(1);
         }
     });
 }
@@ -177,7 +186,7 @@ pub fn task_queued(runtime: u32, task: usize, shared: bool) {
 pub fn task_dequeued(runtime: u32, task: usize, shared: bool) {
     with_laws(|laws, _| {
         if shared {
-            laws.runtime(runtime).queued -= 1;
+            laws.runtime(runtime).queued = laws.runtime(runtime).queued.saturating_sub(1);
         }
         if let Some(record) = laws.tasks.get_mut(&task) {
             record.queued = false;
@@ -192,7 +201,9 @@ pub fn worker_parked(runtime: u32) {
 
 /// A worker is awake again.
 pub fn worker_unparked(runtime: u32) {
-    with_laws(|laws, _| laws.runtime(runtime).parked -= 1);
+    with_laws(|laws, _| {
+        laws.runtime(runtime).parked = laws.runtime(runtime).parked.saturating_sub(1)
+    });
 }
 
 /// A worker begins to poll a task.

@@ -48,11 +48,15 @@ impl<T: 'static> LocalKey<T> {
         };
         let locals = world.running_locals().ok_or(AccessError)?;
         let key = std::ptr::from_ref(self) as usize;
-        let value = locals.get(key).unwrap_or_else(|| {
-            let value: Rc<dyn Any> = Rc::new((self.initial)());
-            locals.insert(key, Rc::clone(&value));
-            value
-        });
+        let value = match locals.get(key) {
+            Some(Some(value)) => value,
+            Some(None) => return Err(AccessError),
+            None => {
+                let value: Rc<dyn Any> = Rc::new((self.initial)());
+                locals.insert(key, Rc::clone(&value));
+                value
+            }
+        };
         value.downcast_ref::<T>().map(f).ok_or(AccessError)
     }
 }

@@ -47,16 +47,12 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn new(job: Job) -> Runner {
         crate::interpose::anchor();
+        crate::clock::prepare();
         let watch = Watch::new(job.name.as_deref().unwrap_or("a simulation"));
         let expected_choices = job.expected_choices;
-        Runner {
-            job,
-            recorder: None,
-            watch,
-            expected_choices,
-            find_races: false,
-            thread_is_used: false,
-        }
+        // The process of one seed has one run: it cannot be repeated with vector clocks.
+        let find_races = expected_choices.is_some();
+        Runner { job, recorder: None, watch, expected_choices, find_races, thread_is_used: false }
     }
 
     /// Runs the seeds in order, until one fails.
@@ -100,7 +96,7 @@ impl Runner {
     fn run_seed(&mut self, seed: u64) -> Result<Report, Failure> {
         self.measure_length()?;
         let strategy = self.job.strategy.clone();
-        if !self.job.check_determinism {
+        if !self.job.check_determinism || self.job.expected_choices.is_some() {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
             return self.conclude(seed, &mut outcome, None);
         }
@@ -139,19 +135,20 @@ impl Runner {
 
     /// One run, repeated with vector clocks where it turns out to need them.
     fn execute(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
-        let records = matches!(log, EventLog::Record(_));
         let outcome = self.execute_once(seed, strategy, log);
         if !outcome.wants_races {
             return outcome;
         }
         self.find_races = true;
         self.recorder = outcome.recorder;
-        let log = if records { EventLog::Record(Vec::new()) } else { EventLog::Off };
-        if outcome.used_entropy || self.job.whole_machine {
-            self.on_new_thread(|runner| runner.execute_once(seed, strategy, log))
-        } else {
-            self.execute_once(seed, strategy, log)
-        }
+        let log = match outcome.log {
+            EventLog::Off => EventLog::Off,
+            EventLog::Record(_) => EventLog::Record(Vec::new()),
+            EventLog::Compare { first, .. } => EventLog::Compare { first, next: 0 },
+        };
+        // Another OS thread: the run was left in the middle, and what it kept in thread-locals
+        // with it.
+        self.on_new_thread(|runner| runner.execute_once(seed, strategy, log))
     }
 
     fn execute_once(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {

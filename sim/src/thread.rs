@@ -21,7 +21,7 @@ pub use crate::local::{AccessError, LocalKey};
 pub use std::thread::Result;
 
 /// Parallelism that a simulated machine shows unless told otherwise.
-const SIMULATED_PARALLELISM: usize = 2;
+pub(crate) const SIMULATED_PARALLELISM: usize = 2;
 const STACK_SIZE: usize = 2 << 20;
 
 /// Starts a thread.
@@ -243,7 +243,7 @@ impl Thread {
         let operation = Operation::new(OperationKind::Unpark, 0, Location::caller());
         world.point(operation);
         if world.finds_races() {
-            world.races(|races, me| races.join(number, me));
+            world.races(|races, me| races.leave_token(me, number));
         }
         world.leave_park_token(number);
         world.wake_thread(number, WaitFor::Park);
@@ -344,9 +344,14 @@ fn park_until(world: &World, limit: Option<Duration>, place: &'static Location<'
     world.point(operation);
     let deadline = limit.map(|limit| deadline_in(world, limit));
     let mut answer = 0;
-    if !world.take_park_token() && !world.wakes_spuriously() {
+    let mut taken = world.take_park_token();
+    if !taken && !world.wakes_spuriously() {
         world.block(WaitFor::Park, deadline);
-        answer = 1 + u64::from(world.take_park_token());
+        taken = world.take_park_token();
+        answer = 1 + u64::from(taken);
+    }
+    if taken && world.finds_races() {
+        world.races(|races, me| races.take_token(me));
     }
     world.complete(operation, answer);
 }

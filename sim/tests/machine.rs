@@ -276,3 +276,78 @@ fn a_deadlock_of_std_locks_is_reported_and_not_hung() {
     assert_eq!(failure.kind(), FailureKind::Deadlock);
     assert!(failure.to_string().contains("waits in the futex system call"), "{failure}");
 }
+
+#[test]
+fn a_real_thread_that_a_simulated_one_starts_is_refused() {
+    let report = Sim::builder().sweep(0..1).check(|| {
+        std::thread::spawn(|| ()).join().unwrap();
+    });
+    let failure = report.failure().expect("no seed decides what the real thread does");
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism);
+    assert!(failure.message().contains("starts a real one"), "{failure}");
+}
+
+#[test]
+fn the_machine_has_as_many_processors_for_std_as_for_itself() {
+    let report = machine(1, || {
+        let std = std::thread::available_parallelism().unwrap();
+        assert_eq!(std, thread::available_parallelism().unwrap());
+    });
+    report.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn an_alarm_that_nobody_waits_for_moves_no_clock() {
+    let failure = machine(1, || {
+        let pair = Arc::new((volt_sim::sync::Mutex::new(false), volt_sim::sync::Condvar::new()));
+        let other = Arc::clone(&pair);
+        let setter = thread::spawn(move || {
+            *other.0.lock().unwrap() = true;
+            other.1.notify_one();
+        });
+        let mut set = pair.0.lock().unwrap();
+        while !*set {
+            set = pair.1.wait_timeout(set, Duration::from_secs(48 * 3_600)).unwrap().0;
+        }
+        setter.join().unwrap();
+        // Nobody sets it again.
+        while *set {
+            set = pair.1.wait(set).unwrap();
+        }
+    });
+    let failure = failure.expect_err("the thread waits for ever");
+    assert_eq!(failure.kind(), FailureKind::Deadlock, "{failure}");
+}
+
+#[test]
+fn a_thread_local_that_uses_itself_while_it_is_destroyed_is_told_so() {
+    struct Looks;
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(LOOKS.try_with(|_| ()).is_err());
+        }
+    }
+    volt_sim::thread_local! {
+        static LOOKS: Looks = Looks;
+    }
+    let report = Sim::builder().sweep(0..5).check(|| {
+        thread::spawn(|| LOOKS.with(|_| ())).join().unwrap();
+    });
+    report.into_result().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_panic_in_a_thread_locals_destructor_fails_the_run_and_not_the_process() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("planned");
+        }
+    }
+    volt_sim::thread_local! {
+        static PANICS: Panics = Panics;
+    }
+    let report = Sim::builder().sweep(0..1).check(|| drop(thread::spawn(|| PANICS.with(|_| ()))));
+    let failure = report.failure().expect("the panic");
+    assert!(failure.message().contains("planned"), "{failure}");
+}

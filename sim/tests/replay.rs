@@ -77,6 +77,26 @@ fn a_tape_replays_to_the_same_failure_and_a_wrong_one_is_refused() {
 }
 
 #[test]
+fn a_tape_replays_a_run_with_alarms() {
+    let program = || {
+        let word = Arc::new(AtomicU32::new(0));
+        let sleeper = thread::spawn(|| thread::sleep(Duration::from_micros(1)));
+        for _ in 0..6_000 {
+            word.load(Ordering::SeqCst);
+        }
+        sleeper.join().unwrap();
+        panic!("planned");
+    };
+    let failure = Sim::builder().seed(5).build().check(program).expect_err("a panic");
+    let path = failure.tape_path().expect("a saved tape").to_owned();
+    let replay = Sim::builder().strategy(Strategy::Tape(path.clone())).build();
+    let again = replay.check(program).expect_err("the same panic");
+    assert_eq!(again.message(), failure.message());
+    assert_eq!(again.report().hash(), failure.report().hash());
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn the_report_ends_with_a_line_to_paste() {
     let failure = first_failure(Strategy::Mix);
     let text = failure.to_string();

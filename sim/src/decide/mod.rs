@@ -212,6 +212,14 @@ impl Decider {
         self.mismatch.take()
     }
 
+    /// The run has ended, and the tape would go on: why it does not fit the program.
+    pub(crate) fn tape_left(&self) -> Option<String> {
+        match &self.chooser {
+            Chooser::Tape(tape) => tape.left(),
+            _ => None,
+        }
+    }
+
     /// A thread became runnable or stopped being so: a strategy that remembers its pick must look
     /// again.
     #[inline]

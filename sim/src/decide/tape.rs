@@ -155,6 +155,17 @@ impl Tape {
         Ok(answer)
     }
 
+    /// Whether there is more on the tape than was asked for.
+    pub(super) fn left(&self) -> Option<String> {
+        (self.next < self.words.len()).then(|| {
+            format!(
+                "the program ended after {} decisions, and the tape goes on: it was recorded by \
+                 another program, or another build of it",
+                self.decision
+            )
+        })
+    }
+
     fn read(&mut self) -> Option<(u8, u64, u64)> {
         let word = *self.words.get(self.next)?;
         let kind = (word >> 24) as u8;

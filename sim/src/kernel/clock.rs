@@ -70,6 +70,18 @@ impl Clock {
         self.next = self.next.min(at);
     }
 
+    /// Forgets the next alarms as long as they are for nobody: time must not jump to them.
+    pub(crate) fn drop_stale(&mut self, is_stale: impl Fn(Alarm) -> bool) {
+        while let Some(Reverse(entry)) = self.alarms.peek()
+            && is_stale(entry.alarm)
+        {
+            let alarm = entry.alarm;
+            self.alarms.pop();
+            self.wakes -= usize::from(matches!(alarm, Alarm::Wake { .. }));
+            self.next = self.alarms.peek().map_or(u64::MAX, |Reverse(entry)| entry.at);
+        }
+    }
+
     /// Nothing can run before the next alarm: time jumps there. False without an alarm.
     pub(crate) fn jump(&mut self) -> bool {
         if !self.has_alarms() {

@@ -119,6 +119,18 @@ pub(crate) fn deregister(address: usize, inbox: &Arc<Inbox>) {
     });
 }
 
+/// The world has ended: threads of it that wait for ever take no wake-ups from others.
+pub(crate) fn forget(inbox: &Arc<Inbox>) {
+    if WAITER_COUNT.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    with_waiters(|waiters| {
+        let before = waiters.len();
+        waiters.retain(|waiter| !Arc::ptr_eq(&waiter.inbox, inbox));
+        WAITER_COUNT.fetch_sub(before - waiters.len(), Ordering::SeqCst);
+    });
+}
+
 /// A thread that is not of the waiters' world wakes up to `count` waiters on `address`; how many
 /// it may have reached.
 pub(crate) fn wake_address(address: usize, count: u32, not_in: Option<&Arc<Inbox>>) -> u32 {

@@ -13,7 +13,8 @@ type Destructor = unsafe extern "C" fn(*mut c_void);
 /// Keys are the addresses of the `LocalKey` statics: used for equality alone, so that no order
 /// and no hash depends on them.
 pub(crate) struct Locals {
-    values: RefCell<Vec<(usize, Rc<dyn Any>)>>,
+    /// `None` once the value is destroyed.
+    values: RefCell<Vec<(usize, Option<Rc<dyn Any>>)>>,
     destructors: RefCell<Vec<(Destructor, *mut c_void)>>,
 }
 
@@ -22,13 +23,14 @@ impl Locals {
         Locals { values: RefCell::new(Vec::new()), destructors: RefCell::new(Vec::new()) }
     }
 
-    pub(crate) fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
+    /// The value; `Some(None)` if it has been destroyed.
+    pub(crate) fn get(&self, key: usize) -> Option<Option<Rc<dyn Any>>> {
         let values = self.values.borrow();
-        values.iter().find(|(held, _)| *held == key).map(|(_, value)| Rc::clone(value))
+        values.iter().find(|(held, _)| *held == key).map(|(_, value)| value.clone())
     }
 
     pub(crate) fn insert(&self, key: usize, value: Rc<dyn Any>) {
-        self.values.borrow_mut().push((key, value));
+        self.values.borrow_mut().push((key, Some(value)));
     }
 
     /// Has `destructor` run for `object` when the thread ends.
@@ -40,7 +42,8 @@ impl Locals {
     /// Destroys what the thread has, the last created first; a destructor may create more.
     pub(crate) fn clear(&self) {
         loop {
-            let value = self.values.borrow_mut().pop();
+            let value =
+                self.values.borrow_mut().iter_mut().rev().find_map(|(_, value)| value.take());
             let destructor = self.destructors.borrow_mut().pop();
             if let Some((destructor, object)) = destructor {
                 // SAFETY: std registered the pair for the end of this thread, which is now, on

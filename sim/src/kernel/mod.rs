@@ -259,6 +259,7 @@ impl World {
             let me = state.current;
             state.threads.get(me).operation = operation;
             state.steps += 1;
+            self.watch.progress(state.steps);
             let due = state.clock.step();
             if due || state.steps >= state.look_at {
                 return (false, true);
@@ -276,7 +277,6 @@ impl World {
     /// outside.
     #[cold]
     fn look_around(&self, yielding: bool) {
-        self.watch.progress();
         self.take_external_wakes();
         let switch = self.with(|state| {
             state.maybe_jump();
@@ -339,6 +339,11 @@ impl World {
     /// Wakes up to `count` threads that wait for `wait_for`; which of several is a decision.
     pub(crate) fn wake(&self, wait_for: WaitFor, count: u32) -> u32 {
         self.with(|state| state.wake(wait_for, count))
+    }
+
+    /// Whether any thread waits for this.
+    pub(crate) fn anyone_waits(&self, wait_for: WaitFor) -> bool {
+        self.with(|state| state.threads.waiting_for(wait_for).next().is_some())
     }
 
     /// Wakes one thread if it still is in that wait.
@@ -470,6 +475,7 @@ impl World {
                 // No thread has run since the first turn of this loop.
                 let quiet_at =
                     *quiet_at.get_or_insert_with(|| state.clock.now().saturating_add(QUIET));
+                state.drop_stale_alarms();
                 if state.clock.jump_unless_quiet(quiet_at) {
                     state.ring_alarms();
                     return Next::Again;
@@ -566,6 +572,20 @@ impl World {
     /// here on those have another block, in which the panic count is zero.
     #[cold]
     fn part_from_unwinding(&self) {
+        let shares = self.with(|state| {
+            let unwinding = state.stopping as usize;
+            let threads = state.threads.all();
+            let shared = threads[unwinding].thread_pointer;
+            let other = |(number, thread): (usize, &thread_table::Thread)| {
+                number != unwinding
+                    && thread.status != Status::Finished
+                    && thread.thread_pointer == shared
+            };
+            threads.iter().enumerate().any(other)
+        });
+        if !shares {
+            return;
+        }
         let Some(block) = outside(native_tls::Block::take) else { return };
         self.with(|state| {
             let unwinding = state.stopping;
@@ -653,6 +673,7 @@ impl State {
         if self.steps < self.jump_at {
             return;
         }
+        self.drop_stale_alarms();
         if !self.clock.has_alarms() {
             self.jump_armed = false;
             self.jump_at = self.steps + JUMP_WITHIN;
@@ -662,6 +683,15 @@ impl State {
             self.clock.jump();
         }
         self.jump_at = self.steps + 1 + self.decider.choose(Kind::ClockJump, JUMP_WITHIN);
+    }
+
+    /// Forgets alarms of waits that ended before them.
+    fn drop_stale_alarms(&mut self) {
+        let threads = &self.threads;
+        self.clock.drop_stale(|alarm| match alarm {
+            Alarm::Wake { thread, wait } => !threads.is_in_wait(thread, wait),
+            Alarm::Packet(_) => false,
+        });
     }
 
     fn ring_alarms(&mut self) {

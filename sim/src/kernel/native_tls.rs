@@ -29,6 +29,11 @@ impl Block {
     }
 }
 
+/// Finds out, once, how the system lays out thread-locals.
+pub(crate) fn prepare() {
+    imp::prepare();
+}
+
 /// The thread pointer of the running thread.
 pub(crate) fn thread_pointer() -> usize {
     imp::thread_pointer()
@@ -91,6 +96,10 @@ mod imp {
 
     fn layout() -> Option<&'static Layout> {
         LAYOUT.get_or_init(find_layout).as_ref()
+    }
+
+    pub(super) fn prepare() {
+        layout();
     }
 
     fn find_layout() -> Option<Layout> {
@@ -288,6 +297,8 @@ mod imp {
 mod imp {
     /// Never made here.
     pub(super) enum Block {}
+
+    pub(super) fn prepare() {}
 
     pub(super) fn take() -> Option<Block> {
         None

@@ -44,6 +44,8 @@ struct ThreadClocks {
     acquired_by_fence: VectorClock,
     /// What a release fence made ready for later relaxed stores.
     released_by_fence: VectorClock,
+    /// What came with the park token.
+    token: VectorClock,
 }
 
 /// One access of a cell.
@@ -145,7 +147,21 @@ impl Races {
         self.thread(child).now.join(&known);
     }
 
-    /// `thread` has seen `other` end, or taken the token that `other` left.
+    /// `thread` leaves the park token of `other`,
+    pub(crate) fn leave_token(&mut self, thread: u32, other: u32) {
+        let known = self.thread(thread).now.clone();
+        self.thread(thread).now.tick(thread);
+        self.thread(other).token.join(&known);
+    }
+
+    /// and `thread` takes its own.
+    pub(crate) fn take_token(&mut self, thread: u32) {
+        let clocks = self.thread(thread);
+        let token = std::mem::take(&mut clocks.token);
+        clocks.now.join(&token);
+    }
+
+    /// `thread` has seen `other` end.
     pub(crate) fn join(&mut self, thread: u32, other: u32) {
         let known = self.thread(other).now.clone();
         self.thread(other).now.tick(other);

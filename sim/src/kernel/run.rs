@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::io;
-use std::panic::{self, Location, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
@@ -19,7 +19,8 @@ use super::stacks;
 use super::thread_table::{PanicRecord, Thread, ThreadCoroutine, ThreadTable, ThreadYielder};
 use super::watchdog::Watch;
 use super::{
-    Clock, Counters, EventLog, LOOK_AFTER, Limits, State, Stop, WORLD, World, current, outside,
+    Clock, Counters, EventLog, JUMP_WITHIN, LOOK_AFTER, Limits, State, Stop, WORLD, World, current,
+    outside,
 };
 use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Strategy};
@@ -96,9 +97,10 @@ pub(crate) fn run(
             clock: Clock::new(),
             net: network::new(),
             steps: 0,
-            look_at: look_after.min(plan.limits.steps),
+            look_at: look_after.min(plan.limits.steps).min(JUMP_WITHIN),
             look_after,
-            jump_at: 0,
+            // The same step whether the run is recorded or replayed.
+            jump_at: JUMP_WITHIN,
             jump_armed: false,
             limits: plan.limits,
             next_object: 0,
@@ -183,8 +185,11 @@ fn thread_main(world: &World, yielder: &ThreadYielder, body: Box<dyn FnOnce() ->
         (me, thread.operation)
     });
     world.complete(start, u64::from(number));
-    let panicked = body();
-    locals.clear();
+    // A panic that left here would unwind the OS thread, on this thread's thread-locals.
+    let mut panicked = panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(true);
+    while panic::catch_unwind(AssertUnwindSafe(|| locals.clear())).is_err() {
+        panicked = true;
+    }
     let exit = Operation::new(OperationKind::Exit, 0, start.place);
     world.point(exit);
     world.complete(exit, u64::from(panicked));
@@ -232,16 +237,20 @@ fn recycle(world: &World, number: u32) {
     });
     let Some(mut coroutine) = coroutine else { return };
     outside(|| {
-        if coroutine.started() && !coroutine.done() {
-            // SAFETY: nothing of the abandoned stack is used again. What its frames own is
-            // leaked, which is sound; objects in them that others borrowed are only borrowed by
-            // threads of the same world, all of which have stopped for good.
+        let abandoned = !coroutine.done();
+        if abandoned {
+            // SAFETY: nothing of the abandoned stack, or of the closure that never began, is used
+            // again. What they own is leaked, which is sound; objects in them that others
+            // borrowed are only borrowed by threads of the same world, all of which have stopped
+            // for good: simulated threads cannot start real ones.
             unsafe { coroutine.force_reset() };
         }
-        if coroutine.done() {
-            stacks::give_back(coroutine.into_stack(), size);
-        }
-        if let Some(block) = block {
+        stacks::give_back(coroutine.into_stack(), size);
+        // Lists of the whole process, as parking_lot keeps them, may still point into the block
+        // of a thread that was abandoned: it is leaked.
+        if let Some(block) = block
+            && !abandoned
+        {
             block.give_back();
         }
     });
@@ -255,8 +264,11 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         abandoned += u64::from(left);
         recycle(&world, number);
     }
+    external::forget(&world.inbox);
     let mut state = world.state.into_inner();
-    state.shared_blocks.drain(..).for_each(Block::give_back);
+    if abandoned == 0 {
+        state.shared_blocks.drain(..).for_each(Block::give_back);
+    }
     if state.stop.is_none()
         && let Some(message) = state.first_panic()
     {
@@ -268,7 +280,7 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         });
     }
     if state.stop.is_none()
-        && let Some(message) = state.log.ended_early()
+        && let Some(message) = state.log.ended_early().or_else(|| state.decider.tape_left())
     {
         let kind = FailureKind::Nondeterminism;
         state.stop = Some(Stop { kind, message, threads: Vec::new(), tasks: Vec::new() });

@@ -199,10 +199,15 @@ impl ThreadTable {
         self.make_runnable(number);
     }
 
+    /// Whether the thread still is in that wait.
+    pub(crate) fn is_in_wait(&self, number: u32, wait: u64) -> bool {
+        let thread = &self.threads[number as usize];
+        thread.wait == wait && matches!(thread.status, Status::Blocked(_))
+    }
+
     /// Wakes the thread if it is still in that wait.
     pub(crate) fn alarm(&mut self, number: u32, wait: u64) -> bool {
-        let thread = self.get(number);
-        if thread.wait != wait || !matches!(thread.status, Status::Blocked(_)) {
+        if !self.is_in_wait(number, wait) {
             return false;
         }
         self.wake(number, Resumed::TimedOut);

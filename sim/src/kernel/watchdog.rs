@@ -19,6 +19,7 @@ pub(crate) struct Watch {
     test: String,
     tape: Mutex<Option<PathBuf>>,
     seed: AtomicU64,
+    runs: AtomicU64,
     steps: AtomicU64,
     /// Off between runs.
     on: AtomicBool,
@@ -26,7 +27,8 @@ pub(crate) struct Watch {
 
 struct Seen {
     watch: Weak<Watch>,
-    steps: u64,
+    /// Run and step.
+    progress: (u64, u64),
     since: Instant,
     reported: bool,
 }
@@ -40,12 +42,13 @@ impl Watch {
             test: test.to_owned(),
             tape: Mutex::new(None),
             seed: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             on: AtomicBool::new(false),
         });
         let seen = Seen {
             watch: Arc::downgrade(&watch),
-            steps: 0,
+            progress: (0, 0),
             since: Instant::now(),
             reported: false,
         };
@@ -67,13 +70,15 @@ impl Watch {
     /// The run of `seed` begins.
     pub(crate) fn begin(&self, seed: u64) {
         self.seed.store(seed, Ordering::Relaxed);
-        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.steps.store(0, Ordering::Relaxed);
+        self.runs.fetch_add(1, Ordering::Relaxed);
         self.on.store(true, Ordering::Relaxed);
     }
 
+    /// The run has come to this step.
     #[inline]
-    pub(crate) fn progress(&self) {
-        self.steps.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn progress(&self, steps: u64) {
+        self.steps.store(steps, Ordering::Relaxed);
     }
 
     /// The run is over.
@@ -93,9 +98,10 @@ fn watch_all() {
 /// Looks at one world; false when it is gone.
 fn look(seen: &mut Seen) -> bool {
     let Some(watch) = seen.watch.upgrade() else { return false };
-    let steps = watch.steps.load(Ordering::Relaxed);
-    if steps != seen.steps || !watch.on.load(Ordering::Relaxed) {
-        seen.steps = steps;
+    let (runs, steps) = (&watch.runs, &watch.steps);
+    let progress = (runs.load(Ordering::Relaxed), steps.load(Ordering::Relaxed));
+    if progress != seen.progress || !watch.on.load(Ordering::Relaxed) {
+        seen.progress = progress;
         seen.since = Instant::now();
         seen.reported = false;
         return true;
