@@ -10,11 +10,13 @@ use std::rc::Rc;
 /// A destructor of a std thread-local.
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
+/// The value of a key; `None` once it is destroyed.
+type Slot = Option<Rc<dyn Any>>;
+
 /// Keys are the addresses of the `LocalKey` statics: used for equality alone, so that no order
 /// and no hash depends on them.
 pub(crate) struct Locals {
-    /// `None` once the value is destroyed.
-    values: RefCell<Vec<(usize, Option<Rc<dyn Any>>)>>,
+    values: RefCell<Vec<(usize, Slot)>>,
     destructors: RefCell<Vec<(Destructor, *mut c_void)>>,
 }
 
@@ -24,7 +26,7 @@ impl Locals {
     }
 
     /// The value; `Some(None)` if it has been destroyed.
-    pub(crate) fn get(&self, key: usize) -> Option<Option<Rc<dyn Any>>> {
+    pub(crate) fn get(&self, key: usize) -> Option<Slot> {
         let values = self.values.borrow();
         values.iter().find(|(held, _)| *held == key).map(|(_, value)| value.clone())
     }

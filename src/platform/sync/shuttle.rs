@@ -30,7 +30,7 @@ pub struct Mutex<T>(shuttle::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
     /// A free lock around `value`.
-    pub fn new(value: T) -> Mutex<T> {
+    pub const fn new(value: T) -> Mutex<T> {
         Mutex(shuttle::sync::Mutex::new(value))
     }
 
@@ -61,7 +61,7 @@ pub struct Futex {
 
 impl Futex {
     /// A futex whose word is `value`.
-    pub fn new(value: u32) -> Futex {
+    pub const fn new(value: u32) -> Futex {
         Futex {
             word: atomic::AtomicU32::new(value),
             lock: shuttle::sync::Mutex::new(()),
