@@ -37,3 +37,43 @@ fn metrics_count_polls_tasks_and_blocking_threads() {
         assert_eq!(io.metrics().tasks, 0);
     });
 }
+
+/// Collects the names of spans and events.
+#[derive(Clone, Default)]
+struct Collector(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Collector {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("volt::")
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        self.0.lock().unwrap().push(format!("span {}", span.metadata().name()));
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().unwrap().push(format!("event in {}", event.metadata().target()));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn spawns_and_polls_are_traced() {
+    let collector = Collector::default();
+    let seen = std::sync::Arc::clone(&collector.0);
+    tracing::subscriber::set_global_default(collector).unwrap();
+    let runtime = volt::Runtime::builder().workers(1).build().unwrap();
+    runtime.run(|io| async move { io.spawn(async {}).await.unwrap() });
+    drop(runtime);
+    let seen = seen.lock().unwrap();
+    assert!(seen.iter().any(|name| name == "event in volt::task"), "{seen:?}");
+    assert!(seen.iter().any(|name| name == "span poll"), "{seen:?}");
+}

@@ -92,3 +92,15 @@ fn a_worker_that_sleeps_on_what_its_timers_woke() {
     let program = scenarios::timers::one_sleeper_on_one_worker::program;
     found("worker-forgets-its-timers", 500, program);
 }
+
+#[test]
+fn a_sentinel_that_leaves_a_stuck_workers_timers() {
+    let program = scenarios::stealing::a_stuck_workers_timer_is_fired_by_another::program;
+    let within_a_minute =
+        Sim::builder().plant("sentinel-leaves-timers").virtual_time_limit(MINUTE).sweep(0..500);
+    let report = within_a_minute.machine(program);
+    let failure = report.failure().expect("the worker waits for ever");
+    println!("sentinel-leaves-timers: found after {} seeds, {}", report.runs(), failure.kind());
+}
+
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+use tracing::trace;
+
 use super::blocking::{BlockingJob, BlockingPool};
 use super::builder::Config;
 use super::context;
@@ -140,6 +142,7 @@ impl Scheduler {
         let shard = context::worker_of(self).unwrap_or(0);
         probe::task_spawned(self.number, task.address(), name, place);
         if self.registry.insert(&task, shard) {
+            trace!(target: "volt::task", task = task.id().map(display), name, %place, "spawn");
             self.schedule(task);
         } else {
             task.refuse_unregistered();

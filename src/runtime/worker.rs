@@ -346,7 +346,9 @@ impl<'a> Worker<'a> {
             let stuck = same && !self.scheduler.idle().is_asleep(victim);
             if stuck {
                 self.scheduler.worker(self.number).rescues.add_by_owner(1);
-                self.scheduler.fire_timers(victim);
+                if mutation!("sentinel-leaves-timers", true, false) {
+                    self.scheduler.fire_timers(victim);
+                }
                 if let Some(task) = self.scheduler.take_lifo(victim) {
                     self.scheduler.schedule_injected(task);
                 }

@@ -103,3 +103,27 @@ scenario!(two_tasks_that_wake_each_other_let_a_third_run, || {
         }
     });
 });
+
+/// Sends on a channel when it is called.
+struct Sends(std::sync::Mutex<mpsc::Sender<()>>);
+
+impl std::task::Wake for Sends {
+    fn wake(self: Arc<Sends>) {
+        self.0.lock().unwrap().send(()).unwrap();
+    }
+}
+
+scenario!(a_stuck_workers_timer_is_fired_by_another, || {
+    let runtime = runtime(2);
+    let io = runtime.io();
+    let task = runtime.io().spawn(async move {
+        let (sender, receiver) = mpsc::channel();
+        let waker = Arc::new(Sends(std::sync::Mutex::new(sender))).into();
+        let mut sleep = Box::pin(volt::time::sleep(&io, std::time::Duration::from_millis(2)));
+        // Armed on this worker, which then waits for it in the middle of a poll.
+        let mut context = std::task::Context::from_waker(&waker);
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+        receiver.recv().unwrap();
+    });
+    runtime.io().block_on(task).unwrap();
+});

@@ -9,6 +9,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tracing::trace_span;
+
 use super::state::{Pending, State, Wake};
 use super::{Id, JoinError, waker};
 use crate::platform::probe;
@@ -220,6 +222,11 @@ impl Notified {
         Notified(header)
     }
 
+    /// The name that the registry gave the task.
+    pub(crate) fn id(&self) -> Option<Id> {
+        id(self.0)
+    }
+
     /// Names the task, before it is shared.
     pub(super) fn set_id(&self, id: Id) {
         // SAFETY: the registry names a task before anybody else can have it.
@@ -235,8 +242,9 @@ impl Notified {
         if !cancelled {
             let waker = waker::borrowed(task);
             let mut context = Context::from_waker(&waker);
+            let span = trace_span!(target: "volt::task", "poll", task = id(task).map(display));
             // SAFETY: rule 2: we set `RUNNING`.
-            let polled = unsafe { (header.vtable.poll)(task, &mut context) };
+            let polled = span.in_scope(|| unsafe { (header.vtable.poll)(task, &mut context) });
             probe::poll_ends(self.address());
             match polled {
                 Poll::Ready(()) => return self.complete(),
