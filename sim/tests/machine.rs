@@ -351,3 +351,23 @@ fn a_panic_in_a_thread_locals_destructor_fails_the_run_and_not_the_process() {
     let failure = report.failure().expect("the panic");
     assert!(failure.message().contains("planned"), "{failure}");
 }
+
+#[test]
+fn two_workers_that_poll_one_task_break_a_law() {
+    use volt_sim::laws;
+    let report = Sim::builder().sweep(0..10).check(|| {
+        let runtime = laws::runtime_started();
+        laws::task_spawned(runtime, 1, Some("shared"), std::panic::Location::caller());
+        let poll = || {
+            laws::poll_begins(1);
+            thread::yield_now();
+            laws::poll_ends(1);
+        };
+        let other = thread::spawn(poll);
+        poll();
+        other.join().unwrap();
+    });
+    let failure = report.failure().expect("both poll at once");
+    assert_eq!(failure.kind(), FailureKind::Law);
+    assert!(failure.message().contains("two workers poll task 1 \"shared\""), "{failure}");
+}

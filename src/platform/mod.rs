@@ -7,7 +7,7 @@
 //! | built with | `platform` is |
 //! |---|---|
 //! | `real` alone | [`Real`], without a branch or a field more |
-//! | `sim` too | [`Simulated`]: simulated on simulated threads, real on all others |
+//! | `sim` too | `Simulated`: simulated on simulated threads, real on all others |
 //! | `--cfg volt_loom`, `--cfg volt_shuttle` | as above, with `sync` that of the model checker |
 //!
 //! [`Platform`] is the contract in writing. The engine carries no type parameter for it: it calls

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Runtime;
-use super::blocking::BlockingConfig;
+use super::config::{Config, Hook};
 use super::scheduler::Scheduler;
 use super::worker;
 use crate::coop::BUDGET;
@@ -16,61 +16,6 @@ use crate::platform::thread;
 const MAX_THREADS: usize = 512;
 /// How long an idle thread of it waits for a job unless it is told.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-/// A hook that runs on each worker thread.
-pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// What a runtime was set up with.
-pub(crate) struct Config {
-    pub(crate) workers: usize,
-    pub(crate) thread_name: String,
-    pub(crate) stack_size: Option<usize>,
-    pub(crate) on_thread_start: Option<Hook>,
-    pub(crate) on_thread_stop: Option<Hook>,
-    pub(crate) max_blocking_threads: usize,
-    pub(crate) blocking_keep_alive: Duration,
-    /// Polls between two looks at the timers; `None` = the default.
-    pub(crate) event_interval: Option<u32>,
-    /// Polls between two looks at the queue from outside; `None` = adaptive.
-    pub(crate) global_queue_interval: Option<u32>,
-    pub(crate) lifo_slot: bool,
-    /// Resource operations that a task may do in one poll.
-    pub(crate) budget: u32,
-}
-
-#[cfg(all(test, volt_loom))]
-impl Config {
-    /// For models, which start no threads of a runtime's own.
-    pub(crate) fn for_models(workers: usize) -> Config {
-        Config {
-            workers,
-            thread_name: String::new(),
-            stack_size: None,
-            on_thread_start: None,
-            on_thread_stop: None,
-            max_blocking_threads: 1,
-            blocking_keep_alive: KEEP_ALIVE,
-            event_interval: None,
-            global_queue_interval: None,
-            lifo_slot: true,
-            budget: BUDGET,
-        }
-    }
-}
-
-impl Config {
-    /// What the blocking pool is set up with.
-    pub(crate) fn blocking(&self) -> BlockingConfig {
-        BlockingConfig {
-            max_threads: self.max_blocking_threads,
-            keep_alive: self.blocking_keep_alive,
-            thread_name: self.thread_name.clone(),
-            stack_size: self.stack_size,
-            on_thread_start: self.on_thread_start.clone(),
-            on_thread_stop: self.on_thread_stop.clone(),
-        }
-    }
-}
 
 /// How often a worker looks at the queue into which tasks come from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

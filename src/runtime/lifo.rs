@@ -65,7 +65,7 @@ mod models {
 
     use super::*;
     use crate::platform::model::model;
-    use crate::runtime::builder::Config;
+    use crate::runtime::config::Config;
     use crate::runtime::scheduler::Scheduler;
 
     /// The owner exchanges tasks while an idle worker takes what it finds: each task comes out

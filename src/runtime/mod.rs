@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `builder` | how a runtime is set up |
+//! | `builder`, `config` | how a runtime is set up |
 //! | `io` | the handle that programs have |
 //! | `scheduler` | what the workers share |
 //! | `worker` | what a worker does |
@@ -20,6 +20,7 @@
 
 mod blocking;
 mod builder;
+mod config;
 pub(crate) mod context;
 mod dump;
 mod histogram;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::trace;
 
 use super::blocking::{BlockingJob, BlockingPool};
-use super::builder::Config;
+use super::config::Config;
 use super::context;
 use super::histogram::Recorder;
 use super::idle::Idle;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::builder::Hook;
+use super::config::Hook;
 use super::context;
 use super::pace::Pace;
 use super::parker::Parker;
@@ -367,7 +367,7 @@ mod models {
     use super::*;
     use crate::platform::model::model;
     use crate::platform::sync::Mutex;
-    use crate::runtime::builder::Config;
+    use crate::runtime::config::Config;
 
     /// The future of `run` is woken from another thread while its own falls asleep.
     #[test]

@@ -102,3 +102,20 @@ scenario!(a_job_that_has_not_begun_can_be_cancelled, || {
         assert_eq!(ran.load(Ordering::SeqCst), 0);
     });
 });
+
+scenario!(a_shut_down_with_a_limit_says_what_still_runs, || {
+    let runtime = runtime(1);
+    let (begun, begins) = mpsc::channel();
+    let (release, waits) = mpsc::channel::<()>();
+    let job = runtime.io().spawn_blocking(move || {
+        begun.send(()).unwrap();
+        waits.recv()
+    });
+    begins.recv().unwrap();
+    assert_eq!(runtime.shutdown_timeout(Duration::from_millis(2)), 1);
+    assert!(!job.is_finished());
+    drop(release);
+    while !job.is_finished() {
+        thread::sleep(Duration::from_millis(1));
+    }
+});

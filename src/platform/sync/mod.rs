@@ -9,7 +9,7 @@
 //!
 //! On a simulated thread each operation of `volt-sim`'s is a scheduling point.
 //!
-//! Everything is `const fn new`, except under loom, whose types cannot be; [`const_fn!`] hides
+//! Everything is `const fn new`, except under loom, whose types cannot be; `const_fn!` hides
 //! the difference.
 
 #[cfg(volt_loom)]

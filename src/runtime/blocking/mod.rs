@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::pool::Pool;
-use super::builder::Hook;
+use super::config::Hook;
 use super::task::Notified;
 use crate::platform::probe;
 use crate::platform::sync::{Mutex, thread_local};

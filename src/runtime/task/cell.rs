@@ -493,7 +493,7 @@ mod models {
 
     use super::*;
     use crate::platform::model::model;
-    use crate::runtime::builder::Config;
+    use crate::runtime::config::Config;
 
     fn scheduler() -> Arc<Scheduler> {
         Arc::new(Scheduler::new(Config::for_models(1)))

@@ -1,0 +1,63 @@
+//! What a runtime was set up with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::blocking::BlockingConfig;
+#[cfg(all(test, volt_loom))]
+use crate::coop::BUDGET;
+
+/// A hook that runs on each worker thread.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What a runtime was set up with.
+pub(crate) struct Config {
+    pub(crate) workers: usize,
+    pub(crate) thread_name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) on_thread_start: Option<Hook>,
+    pub(crate) on_thread_stop: Option<Hook>,
+    pub(crate) max_blocking_threads: usize,
+    pub(crate) blocking_keep_alive: Duration,
+    /// Polls between two looks at the timers; `None` = the default.
+    pub(crate) event_interval: Option<u32>,
+    /// Polls between two looks at the queue from outside; `None` = adaptive.
+    pub(crate) global_queue_interval: Option<u32>,
+    pub(crate) lifo_slot: bool,
+    /// Resource operations that a task may do in one poll.
+    pub(crate) budget: u32,
+}
+
+#[cfg(all(test, volt_loom))]
+impl Config {
+    /// For models, which start no threads of a runtime's own.
+    pub(crate) fn for_models(workers: usize) -> Config {
+        Config {
+            workers,
+            thread_name: String::new(),
+            stack_size: None,
+            on_thread_start: None,
+            on_thread_stop: None,
+            max_blocking_threads: 1,
+            blocking_keep_alive: Duration::from_secs(10),
+            event_interval: None,
+            global_queue_interval: None,
+            lifo_slot: true,
+            budget: BUDGET,
+        }
+    }
+}
+
+impl Config {
+    /// What the blocking pool is set up with.
+    pub(crate) fn blocking(&self) -> BlockingConfig {
+        BlockingConfig {
+            max_threads: self.max_blocking_threads,
+            keep_alive: self.blocking_keep_alive,
+            thread_name: self.thread_name.clone(),
+            stack_size: self.stack_size,
+            on_thread_start: self.on_thread_start.clone(),
+            on_thread_stop: self.on_thread_stop.clone(),
+        }
+    }
+}
