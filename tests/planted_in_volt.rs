@@ -1,5 +1,6 @@
 //! Bugs planted in Volt's own code, each found by a stock scenario within a stated number of
-//! seeds; and each law broken on purpose, and caught.
+//! seeds; and laws broken on purpose, and caught. (The law that one worker polls a task at a time
+//! is broken in `sim/tests/machine.rs`.)
 
 #![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
 

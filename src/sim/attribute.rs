@@ -2,36 +2,11 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::time::Duration;
 
 use super::World;
 
 /// What the attribute says.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "as the attribute's options")]
-pub struct Options {
-    pub name: &'static str,
-    pub seeds: u64,
-    pub seed: Option<u64>,
-    pub strategy: Option<&'static str>,
-    pub step_limit: Option<u64>,
-    pub virtual_time_limit: Option<Duration>,
-    pub isolate_process: bool,
-}
-
-impl Options {
-    fn test_options(&self) -> volt_sim::TestOptions {
-        volt_sim::TestOptions {
-            name: self.name,
-            seeds: self.seeds,
-            seed: self.seed,
-            strategy: self.strategy,
-            step_limit: self.step_limit,
-            virtual_time_limit: self.virtual_time_limit,
-            isolate_process: self.isolate_process,
-        }
-    }
-}
+pub use volt_sim::TestOptions as Options;
 
 /// Runs an async test in a simulated world, under each of its seeds.
 pub fn run_sim_test<F, Fut>(options: Options, f: F)
@@ -39,7 +14,7 @@ where
     F: Fn(World) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()>,
 {
-    volt_sim::run_machine(&options.test_options(), move || {
+    volt_sim::run_machine(&options, move || {
         volt_sim::future::block_on(f(World::new()));
     });
 }
@@ -49,7 +24,7 @@ pub fn run_check_test<F>(options: Options, f: F)
 where
     F: Fn() + Send + Sync + 'static,
 {
-    volt_sim::run_check(&options.test_options(), f);
+    volt_sim::run_check(&options, f);
 }
 
 /// What a simulated test may return.
