@@ -24,6 +24,7 @@ pub mod entropy;
 #[cfg(all(test, volt_loom))]
 pub mod model;
 pub mod mutation;
+pub mod net;
 pub mod probe;
 pub mod sync;
 pub mod thread;
