@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`run`], [`Runtime`], [`Io`] | starting, and the handle that says where a program runs |
 //! | [`task`] | tasks: handles, errors, names |
+//! | [`net`] | TCP |
 //! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |
@@ -20,8 +21,12 @@
 pub mod platform;
 
 mod coop;
+mod driver;
 mod runtime;
 
+#[cfg(feature = "hyper")]
+pub mod compat;
+pub mod net;
 pub mod sim;
 pub mod task;
 pub mod time;

@@ -148,10 +148,10 @@ impl Builder {
     /// Starts the runtime.
     ///
     /// # Errors
-    /// If the system refuses a thread; those that were started are ended.
+    /// If the system refuses a thread or a queue for the driver; what was started is ended.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = if self.workers == 0 { thread::parallelism() } else { self.workers };
-        let scheduler = Arc::new(Scheduler::new(Config {
+        let scheduler = Scheduler::new(Config {
             workers,
             thread_name: self.thread_name,
             stack_size: self.stack_size,
@@ -166,7 +166,8 @@ impl Builder {
             },
             lifo_slot: self.lifo_slot,
             budget: self.budget.clamp(1, u32::MAX - 1),
-        }));
+        })?;
+        let scheduler = Arc::new(scheduler);
         let mut runtime = Runtime { scheduler: Arc::clone(&scheduler), threads: Vec::new() };
         for number in 0..workers {
             let scheduler = Arc::clone(&scheduler);

@@ -73,7 +73,7 @@ mod models {
     #[test]
     fn the_owner_and_a_rescuer_take_each_task_once() {
         model(|| {
-            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)));
+            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)).unwrap());
             let place = std::panic::Location::caller();
             let handles = [(); 2].map(|()| scheduler.spawn(async {}, None, place));
             let first = scheduler.take_injected(0).unwrap();

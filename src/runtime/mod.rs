@@ -9,7 +9,7 @@
 //! | `seat` | worker 0, which a thread that calls `run` takes over |
 //! | `injection` | the queue from outside |
 //! | `idle` | who sleeps, whom to wake |
-//! | `parker` | puts one thread to sleep |
+//! | `parker`, `sleeper` | put a thread to sleep |
 //! | `local_queue`, `lifo` | a worker's own tasks |
 //! | `pace` | how often a worker looks up from them |
 //! | `blocking` | threads for jobs that block |
@@ -34,6 +34,7 @@ mod pace;
 mod parker;
 pub(crate) mod scheduler;
 mod seat;
+mod sleeper;
 pub(crate) mod task;
 pub(crate) mod timer;
 mod worker;
@@ -158,7 +159,7 @@ impl Runtime {
                 panicked = Some(payload);
             }
         }
-        self.scheduler.close_timers();
+        self.scheduler.close_resources();
         let running = self.scheduler.blocking().join(limit);
         panicked = panicked.or_else(|| self.scheduler.blocking().take_panic());
         if let Some(payload) = panicked

@@ -53,6 +53,16 @@ impl Parker {
         }
     }
 
+    /// Whether there is a token.
+    pub(crate) fn has_token(&self) -> bool {
+        self.0.word().load(Ordering::Relaxed) == NOTIFIED
+    }
+
+    /// Takes the token, if there is one.
+    pub(crate) fn take_token(&self) -> bool {
+        self.has_token() && self.0.word().swap(EMPTY, Ordering::Acquire) == NOTIFIED
+    }
+
     /// Leaves a token and wakes the thread if it sleeps.
     pub(crate) fn unpark(&self) {
         if self.0.word().swap(NOTIFIED, Ordering::Release) == PARKED {

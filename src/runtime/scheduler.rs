@@ -2,8 +2,10 @@
 //! tasks live.
 
 use std::future::Future;
+use std::io;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::trace;
 
@@ -15,11 +17,13 @@ use super::idle::Idle;
 use super::injection::Injection;
 use super::lifo::Lifo;
 use super::local_queue::{CAPACITY, Queue};
-use super::parker::Parker;
 use super::seat::Seat;
+use super::sleeper::{Sleeper, Waiting};
 use super::task::registry::Registry;
 use super::task::{self, JoinHandle, Notified};
 use super::timer::Timers;
+use crate::driver::Driver;
+use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
 use crate::platform::{Counter, clock, probe};
@@ -29,7 +33,7 @@ pub(crate) struct Shared {
     ring: Queue<Notified>,
     lifo: Lifo,
     pub(crate) timers: Timers,
-    pub(crate) parker: Parker,
+    sleeper: Sleeper,
     pub(crate) polls: Counter,
     pub(crate) parks: Counter,
     pub(crate) steals: Counter,
@@ -45,6 +49,7 @@ pub(crate) struct Scheduler {
     idle: Idle,
     registry: Registry,
     blocking: Arc<BlockingPool>,
+    driver: Arc<Driver>,
     /// Worker 0, which a thread that calls `run` takes over.
     seat: Seat,
     /// Set once the registry is closed: workers end when it is empty.
@@ -55,14 +60,16 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(config: Config) -> Scheduler {
+    /// # Errors
+    /// If the system has no queue for the driver.
+    pub(crate) fn new(config: Config) -> io::Result<Scheduler> {
         let workers = config.workers;
         let start = clock::now();
         let shared = || Shared {
             ring: Queue::new(),
             lifo: Lifo::new(),
             timers: Timers::new(start),
-            parker: Parker::new(),
+            sleeper: Sleeper::new(),
             polls: Counter::new(),
             parks: Counter::new(),
             steals: Counter::new(),
@@ -70,18 +77,39 @@ impl Scheduler {
             rescues: Counter::new(),
             poll_times: Recorder::new(),
         };
+        let driver = Arc::new(Driver::new()?);
         let number = probe::runtime_started();
-        Scheduler {
+        Ok(Scheduler {
             workers: (0..workers).map(|_| shared()).collect(),
             injection: Injection::new(),
             idle: Idle::new(workers),
             registry: Registry::new(workers),
             blocking: Arc::new(BlockingPool::new(config.blocking(), number)),
             seat: Seat::new(),
+            driver,
             closing: AtomicBool::new(false),
             config,
             number,
-        }
+        })
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    /// The worker sleeps; true if it was woken by name.
+    pub(crate) fn sleep(&self, worker: usize, deadline: Option<Instant>) -> bool {
+        self.workers[worker].sleeper.sleep(&*self.driver, deadline)
+    }
+
+    /// Wakes a worker.
+    pub(crate) fn wake_worker(&self, worker: usize) {
+        self.workers[worker].sleeper.wake(&*self.driver);
+    }
+
+    /// Lets events of sockets in without waiting for them.
+    pub(crate) fn poll_driver(&self) {
+        self.driver.turn(Some(Duration::ZERO));
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -118,7 +146,7 @@ impl Scheduler {
 
     /// A timer of this worker's is due before those that it knew of.
     pub(crate) fn timers_changed(&self, worker: usize) {
-        self.workers[worker].parker.unpark();
+        self.wake_worker(worker);
     }
 
     pub(crate) fn injected(&self) -> usize {
@@ -294,7 +322,7 @@ impl Scheduler {
     /// Wakes a worker, if one sleeps and none searches.
     pub(crate) fn wake_one(&self) {
         if let Some(worker) = self.idle.worker_to_wake() {
-            self.workers[worker].parker.unpark();
+            self.wake_worker(worker);
         }
     }
 
@@ -308,8 +336,8 @@ impl Scheduler {
     }
 
     fn wake_all(&self) {
-        for worker in &self.workers {
-            worker.parker.unpark();
+        for worker in 0..self.workers.len() {
+            self.wake_worker(worker);
         }
         self.seat.wake_caretaker();
     }
@@ -328,8 +356,10 @@ impl Scheduler {
         self.wake_all();
     }
 
-    /// Tells timers that outlive the runtime that nobody will fire them: its workers have ended.
-    pub(crate) fn close_timers(&self) {
+    /// Tells timers and sockets that outlive the runtime that nobody will wake them: its workers
+    /// have ended.
+    pub(crate) fn close_resources(&self) {
+        self.driver.close();
         for worker in &self.workers {
             worker.timers.close();
         }
@@ -354,6 +384,16 @@ impl Scheduler {
     }
 }
 
+impl Waiting for Driver {
+    fn wait_unless(&self, timeout: Option<Duration>, is_woken: impl FnOnce() -> bool) -> bool {
+        self.turn_unless(timeout, is_woken)
+    }
+
+    fn interrupt(&self) {
+        self.unpark();
+    }
+}
+
 #[cfg(all(test, volt_loom))]
 mod models {
     use super::*;
@@ -361,7 +401,7 @@ mod models {
     use crate::platform::mutation::is_noticed;
 
     fn scheduler() -> Arc<Scheduler> {
-        Arc::new(Scheduler::new(Config::for_models(1)))
+        Arc::new(Scheduler::new(Config::for_models(1)).unwrap())
     }
 
     #[track_caller]

@@ -138,7 +138,7 @@ pub(crate) fn run_future<F: Future>(
                 Asked::Listed { new } => {
                     if new {
                         // The caretaker may sleep, and does not know that the seat is wanted.
-                        scheduler.worker(0).parker.unpark();
+                        scheduler.wake_worker(0);
                     }
                     guest.parker.park(None);
                 }
@@ -187,7 +187,7 @@ impl Wake for Root {
         if !self.woken.swap(true, Ordering::Release) {
             // The thread may sleep as a guest or as worker 0; one token too many does no harm.
             self.parker.unpark();
-            self.scheduler.worker(0).parker.unpark();
+            self.scheduler.wake_worker(0);
         }
     }
 }
@@ -219,6 +219,7 @@ impl<'a> Worker<'a> {
     fn run_one(&mut self) -> bool {
         if self.pace.is_driver_due() {
             self.scheduler.fire_timers(self.number);
+            self.scheduler.poll_driver();
         }
         let Some(task) = self.next_task() else { return false };
         self.stop_searching();
@@ -309,7 +310,7 @@ impl<'a> Worker<'a> {
             }
             probe::worker_parked(self.scheduler.number());
             self.scheduler.worker(self.number).parks.add_by_owner(1);
-            let told = self.scheduler.worker(self.number).parker.park(deadline);
+            let told = self.scheduler.sleep(self.number, deadline);
             probe::worker_unparked(self.scheduler.number());
             if sentinel {
                 idle.stop_being_sentinel();
@@ -373,7 +374,7 @@ mod models {
     #[test]
     fn the_future_of_run_is_woken() {
         model(|| {
-            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)));
+            let scheduler = Arc::new(Scheduler::new(Config::for_models(1)).unwrap());
             let shared = Arc::new((AtomicBool::new(false), Mutex::new(None::<Waker>)));
             let other = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {

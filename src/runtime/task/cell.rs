@@ -496,7 +496,7 @@ mod models {
     use crate::runtime::config::Config;
 
     fn scheduler() -> Arc<Scheduler> {
-        Arc::new(Scheduler::new(Config::for_models(1)))
+        Arc::new(Scheduler::new(Config::for_models(1)).unwrap())
     }
 
     /// The output goes from the poller to the join handle, or the handle's waker is called.
