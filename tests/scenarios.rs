@@ -15,6 +15,7 @@ mod scenarios {
     mod shutdown;
     mod spawn_and_join;
     mod stealing;
+    mod tcp;
     mod timers;
     mod wakes;
 }

@@ -1,0 +1,43 @@
+//! The network: TCP.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `address` | what programs write for an address |
+//! | `lookup` | from names to addresses |
+//! | `operation` | one operation on a socket: wait, spend budget, try |
+//! | `tcp` | listeners and streams |
+//!
+//! Sockets are the runtime's: they are made with an [`Io`](crate::Io), and any of its tasks, or
+//! another thread, may use them. When the runtime has shut down, their operations fail with an
+//! error that says so, and dropping them closes them as ever.
+//!
+//! ```
+//! use volt::net::{TcpListener, TcpStream};
+//!
+//! volt::run(|io| async move {
+//!     let listener = TcpListener::bind(&io, "127.0.0.1:0").await?;
+//!     let client = TcpStream::connect(&io, listener.local_addr()?).await?;
+//!     let (server, peer) = listener.accept().await?;
+//!     assert_eq!(peer, client.local_addr()?);
+//!
+//!     client.write_all(b"hello").await?;
+//!     let mut greeting = [0; 5];
+//!     server.read_exact(&mut greeting).await?;
+//!     assert_eq!(&greeting, b"hello");
+//!     Ok::<(), std::io::Error>(())
+//! })
+//! .unwrap();
+//! ```
+
+mod address;
+mod lookup;
+mod operation;
+mod tcp;
+
+pub use address::ToSocketAddrs;
+pub use lookup::{LookupHost, lookup_host};
+pub use tcp::{
+    Accept, Bind, Connect, Incoming, OwnedReadHalf, OwnedWriteHalf, Peek, Read, ReadExact,
+    ReadHalf, ReadVectored, Readiness, ReuniteError, TcpListener, TcpStream, Write, WriteAll,
+    WriteHalf, WriteVectored,
+};

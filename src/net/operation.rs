@@ -1,0 +1,114 @@
+//! One operation on a socket: wait until the socket may be ready, spend budget, try.
+//!
+//! It waits before it spends: a task that holds more sockets than its budget has operations would
+//! otherwise spend it all on those that are not ready, again and again, and never reach the rest.
+
+use std::io;
+use std::panic::Location;
+use std::task::{Context, Poll, ready};
+
+use crate::coop;
+use crate::driver::{Direction, Registration, Waiting};
+use crate::platform::net::Source;
+use crate::platform::probe;
+
+/// What an operation waits for, and where the program asked for it.
+#[derive(Clone, Copy)]
+pub(super) struct Request {
+    direction: Direction,
+    place: &'static Location<'static>,
+}
+
+impl Request {
+    pub(super) fn new(direction: Direction, place: &'static Location<'static>) -> Request {
+        Request { direction, place }
+    }
+
+    /// Goes on with `waited`, which says whether the socket may be ready: spends one operation of
+    /// the budget if it may.
+    fn proceed(
+        self,
+        context: &mut Context<'_>,
+        waited: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.tell(waited))?;
+        coop::poll_proceed(context).map(Ok)
+    }
+
+    /// Tells reports what the running task waits for, if it does.
+    fn tell<R>(self, polled: Poll<R>) -> Poll<R> {
+        if polled.is_pending() {
+            let what = match self.direction {
+                Direction::Read => "a socket to become readable",
+                Direction::Write => "a socket to become writable",
+            };
+            probe::task_waits(what, self.place);
+        }
+        polled
+    }
+
+    /// Tries `operation` whenever it may succeed, until it answers something else than
+    /// `WouldBlock`. While it is pending nothing has been done. The task waits, not a future.
+    pub(super) fn poll_io<S: Source, R>(
+        self,
+        registration: &Registration<S>,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let waited = registration.poll_ready(context, self.direction);
+        ready!(self.proceed(context, waited))?;
+        self.tell(registration.poll_io(context, self.direction, operation))
+    }
+
+    /// As [`Request::poll_io`], for an operation that transfers up to `requested` bytes.
+    pub(super) fn poll_transfer<S: Source>(
+        self,
+        registration: &Registration<S>,
+        context: &mut Context<'_>,
+        requested: usize,
+        operation: impl FnMut(&S) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let waited = registration.poll_ready(context, self.direction);
+        ready!(self.proceed(context, waited))?;
+        self.tell(registration.poll_transfer(context, self.direction, requested, operation))
+    }
+}
+
+/// The operation of one future: what waits for it goes with it.
+pub(super) struct Operation<'a, S: Source> {
+    waiting: Waiting<'a, S>,
+    request: Request,
+}
+
+impl<'a, S: Source> Operation<'a, S> {
+    pub(super) fn new(registration: &'a Registration<S>, request: Request) -> Operation<'a, S> {
+        Operation { waiting: registration.waiting(request.direction), request }
+    }
+
+    /// Waits until the socket may be ready.
+    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waited = self.waiting.poll_ready(context);
+        self.request.proceed(context, waited)
+    }
+
+    /// As [`Request::poll_io`].
+    pub(super) fn poll_io<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        ready!(self.poll_ready(context))?;
+        self.request.tell(self.waiting.poll_io(context, operation))
+    }
+
+    /// As [`Request::poll_transfer`].
+    pub(super) fn poll_transfer(
+        &mut self,
+        context: &mut Context<'_>,
+        requested: usize,
+        operation: impl FnMut(&S) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ready(context))?;
+        self.request.tell(self.waiting.poll_transfer(context, requested, operation))
+    }
+}
