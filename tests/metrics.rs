@@ -2,7 +2,11 @@
 
 #![cfg(not(any(volt_loom, volt_shuttle)))]
 
-use volt::task::yield_now;
+use std::thread;
+use std::time::Duration;
+
+use volt::Io;
+use volt::task::{JoinHandle, yield_now};
 
 #[test]
 fn metrics_count_polls_tasks_and_blocking_threads() {
@@ -35,6 +39,49 @@ fn metrics_count_polls_tasks_and_blocking_threads() {
         assert_eq!(dump.to_string(), format!("task {}: waiting\n", dump.tasks()[0].id));
         waits.cancel().await.unwrap_err();
         assert_eq!(io.metrics().tasks, 0);
+    });
+}
+
+const TASKS: u64 = 100;
+/// How long one poll keeps the only worker.
+const HELD: Duration = Duration::from_millis(20);
+
+fn spawn_tasks(io: &Io) -> Vec<JoinHandle<()>> {
+    (0..TASKS).map(|_| io.spawn(async {})).collect()
+}
+
+/// Tasks that `spawn` queues wait until the poll that called it lets go of the worker.
+fn assert_waits_are_measured(spawn: fn(&Io) -> Vec<JoinHandle<()>>) {
+    let runtime = volt::Runtime::builder().workers(1).build().unwrap();
+    let metrics = runtime.run(|io| async move {
+        let spawner = io.clone();
+        let holder = io.spawn(async move {
+            let tasks = spawn(&spawner);
+            thread::sleep(HELD);
+            tasks
+        });
+        for task in holder.await.unwrap() {
+            task.await.unwrap();
+        }
+        io.metrics()
+    });
+    let waits = metrics.scheduling_latency();
+    assert_eq!(waits, metrics.workers[0].scheduling_latencies);
+    let long: u64 = waits.buckets().filter(|(end, _)| *end > HELD).map(|(_, count)| count).sum();
+    assert!(long >= TASKS / 16, "{long} of {TASKS} tasks are known to have waited: {waits:?}");
+    assert!(waits.count() < TASKS / 4, "{} waits measured", waits.count());
+    assert!(waits.quantile(1.0) > Some(HELD));
+}
+
+#[test]
+fn waits_in_the_ring_are_measured() {
+    assert_waits_are_measured(spawn_tasks);
+}
+
+#[test]
+fn waits_in_the_queue_from_outside_are_measured() {
+    assert_waits_are_measured(|io| {
+        thread::scope(|scope| scope.spawn(|| spawn_tasks(io)).join().unwrap())
     });
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::platform::Counter;
 
+/// One event in so many is measured: reading the clock for each would cost too much.
+pub(crate) const SAMPLE_ONE_IN: u64 = 16;
+
 /// Up to 2^40 ns, about 18 minutes; what takes longer falls into the last bucket.
 const BUCKETS: usize = 41;
 
@@ -36,6 +39,15 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// The durations of all `parts` together.
+    pub(crate) fn sum<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Histogram {
+        let mut counts = vec![0; BUCKETS];
+        for part in parts {
+            counts.iter_mut().zip(&part.counts).for_each(|(sum, count)| *sum += count);
+        }
+        Histogram { counts }
+    }
+
     /// The buckets: how long at most, and how many durations; the last has no upper end.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
         let ends = (0..).map(|power| Duration::from_nanos(1 << power));
@@ -86,5 +98,16 @@ mod tests {
         );
         assert_eq!(histogram.quantile(0.5), Some(nanoseconds(10)));
         assert_eq!(Recorder::new().snapshot().quantile(0.5), None);
+    }
+
+    #[test]
+    fn a_sum_holds_the_durations_of_its_parts() {
+        let [first, second, both] = [(); 3].map(|()| Recorder::new());
+        for (part, nanoseconds) in [(&first, 0), (&first, 1_000), (&second, 1_000), (&second, 5)] {
+            part.record(Duration::from_nanos(nanoseconds));
+            both.record(Duration::from_nanos(nanoseconds));
+        }
+        let parts = [first.snapshot(), second.snapshot()];
+        assert_eq!(Histogram::sum(parts.iter()), both.snapshot());
     }
 }

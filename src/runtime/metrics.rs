@@ -40,9 +40,33 @@ pub struct WorkerMetrics {
     pub rescues: u64,
     /// How long polls took: one in 16 is measured.
     pub poll_times: Histogram,
+    /// How long tasks had waited in queues when it took them to poll them: one in 16 of those
+    /// that are queued is measured, through however many queues it goes.
+    ///
+    /// The task that a worker woke or spawned last is in its LIFO slot, not in a queue, since it
+    /// is polled after the current poll: it is not measured. A task that leaves the slot for a
+    /// queue waits from then on. Blocking jobs are not measured either.
+    pub scheduling_latencies: Histogram,
 }
 
 impl Metrics {
+    /// How long tasks waited in queues until a worker polled them: the
+    /// [`scheduling_latencies`](WorkerMetrics::scheduling_latencies) of all workers together.
+    ///
+    /// ```
+    /// volt::run(|io| async move {
+    ///     let tasks: Vec<_> = (0..100).map(|_| io.spawn(async {})).collect();
+    ///     for task in tasks {
+    ///         task.await.unwrap();
+    ///     }
+    ///     let waits = io.metrics().scheduling_latency();
+    ///     println!("99 of 100 tasks waited at most {:?}", waits.quantile(0.99).unwrap());
+    /// });
+    /// ```
+    pub fn scheduling_latency(&self) -> Histogram {
+        Histogram::sum(self.workers.iter().map(|worker| &worker.scheduling_latencies))
+    }
+
     pub(super) fn of(scheduler: &Scheduler) -> Metrics {
         let worker = |number| {
             let shared = scheduler.worker(number);
@@ -53,6 +77,7 @@ impl Metrics {
                 overflows: shared.overflows.get(),
                 rescues: shared.rescues.get(),
                 poll_times: shared.poll_times.snapshot(),
+                scheduling_latencies: shared.scheduling_latencies.snapshot(),
             }
         };
         Metrics {

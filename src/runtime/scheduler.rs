@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,9 @@ use tracing::trace;
 use super::blocking::{BlockingJob, BlockingPool};
 use super::config::Config;
 use super::context;
-use super::histogram::Recorder;
+use super::histogram::{Recorder, SAMPLE_ONE_IN};
 use super::idle::Idle;
-use super::injection::Injection;
+use super::injection::{Injection, Queued};
 use super::lifo::Lifo;
 use super::local_queue::{CAPACITY, Queue};
 use super::seat::Seat;
@@ -30,7 +31,7 @@ use crate::platform::{Counter, clock, probe};
 
 /// What one worker shows the others.
 pub(crate) struct Shared {
-    ring: Queue<Notified>,
+    ring: Queue<Queued>,
     lifo: Lifo,
     pub(crate) timers: Timers,
     sleeper: Sleeper,
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     pub(crate) rescues: Counter,
     /// How long sampled polls took.
     pub(crate) poll_times: Recorder,
+    /// Tasks that it queued in its ring itself: which of them are measured.
+    pushes: Counter,
+    /// How long sampled tasks that it polled had waited in queues.
+    pub(crate) scheduling_latencies: Recorder,
 }
 
 pub(crate) struct Scheduler {
@@ -55,6 +60,8 @@ pub(crate) struct Scheduler {
     /// Set once the registry is closed: workers end when it is empty.
     closing: AtomicBool,
     config: Config,
+    /// What times in the queues count from.
+    began: Instant,
     /// The number that laws know the runtime by.
     number: u32,
 }
@@ -64,11 +71,11 @@ impl Scheduler {
     /// If the system has no queue for the driver.
     pub(crate) fn new(config: Config) -> io::Result<Scheduler> {
         let workers = config.workers;
-        let start = clock::now();
+        let began = clock::now();
         let shared = || Shared {
             ring: Queue::new(),
             lifo: Lifo::new(),
-            timers: Timers::new(start),
+            timers: Timers::new(began),
             sleeper: Sleeper::new(),
             polls: Counter::new(),
             parks: Counter::new(),
@@ -76,6 +83,8 @@ impl Scheduler {
             overflows: Counter::new(),
             rescues: Counter::new(),
             poll_times: Recorder::new(),
+            pushes: Counter::new(),
+            scheduling_latencies: Recorder::new(),
         };
         let driver = Arc::new(Driver::new()?);
         let number = probe::runtime_started();
@@ -89,6 +98,7 @@ impl Scheduler {
             driver,
             closing: AtomicBool::new(false),
             config,
+            began,
             number,
         })
     }
@@ -225,7 +235,7 @@ impl Scheduler {
     /// Queues a task from outside the workers, and wakes one if need be.
     pub(crate) fn schedule_injected(&self, task: Notified) {
         probe::task_queued(self.number, task.address(), true);
-        self.injection.push(task);
+        self.injection.push(task, || self.age());
         self.wake_one();
     }
 
@@ -241,23 +251,26 @@ impl Scheduler {
     pub(crate) fn push_local(&self, worker: usize, task: Notified) {
         probe::task_queued(self.number, task.address(), false);
         let shared = &self.workers[worker];
-        let overflow = |tasks: &mut dyn Iterator<Item = Notified>| {
+        let pushes = shared.pushes.get();
+        shared.pushes.add_by_owner(1);
+        let since = pushes.is_multiple_of(SAMPLE_ONE_IN).then(|| self.age());
+        let overflow = |tasks: &mut dyn Iterator<Item = Queued>| {
             shared.overflows.add_by_owner(1);
-            self.injection.push_all(tasks.inspect(|task| {
-                probe::task_dequeued(self.number, task.address(), false);
-                probe::task_queued(self.number, task.address(), true);
+            self.injection.push_all(tasks.inspect(|queued| {
+                probe::task_dequeued(self.number, queued.task.address(), false);
+                probe::task_queued(self.number, queued.task.address(), true);
             }));
         };
         // SAFETY: the calling thread is the worker, so the ring's owner.
-        unsafe { shared.ring.push(task, overflow) };
+        unsafe { shared.ring.push(Queued { task, since }, overflow) };
     }
 
     /// The first task of the worker's own ring. Only the worker itself calls this.
     pub(crate) fn pop_local(&self, worker: usize) -> Option<Notified> {
         // SAFETY: as in `push_local`.
-        let task = unsafe { self.workers[worker].ring.pop() }?;
-        probe::task_dequeued(self.number, task.address(), false);
-        Some(task)
+        let queued = unsafe { self.workers[worker].ring.pop() }?;
+        probe::task_dequeued(self.number, queued.task.address(), false);
+        Some(self.end_wait(worker, queued))
     }
 
     /// The task in a worker's LIFO slot.
@@ -271,10 +284,10 @@ impl Scheduler {
     pub(crate) fn steal(&self, victim: usize, worker: usize) -> Option<Notified> {
         let shared = &self.workers[worker];
         // SAFETY: as in `push_local`, for the ring that is stolen into.
-        let task = unsafe { self.workers[victim].ring.steal_into(&shared.ring) }?;
+        let queued = unsafe { self.workers[victim].ring.steal_into(&shared.ring) }?;
         shared.steals.add_by_owner(1);
-        probe::task_dequeued(self.number, task.address(), false);
-        Some(task)
+        probe::task_dequeued(self.number, queued.task.address(), false);
+        Some(self.end_wait(worker, queued))
     }
 
     /// A fair share of what came from outside: the first task comes out, the others go into the
@@ -284,16 +297,33 @@ impl Scheduler {
         let fair = self.injection.len() / self.config.workers + 1;
         // Half of the ring stays free for what the tasks wake.
         let room = ring.room().saturating_sub(CAPACITY / 2);
-        let task = self.injection.pop_some(fair.min(room + 1), |task| {
-            probe::task_dequeued(self.number, task.address(), true);
-            probe::task_queued(self.number, task.address(), false);
+        let queued = self.injection.pop_some(fair.min(room + 1), |queued| {
+            probe::task_dequeued(self.number, queued.task.address(), true);
+            probe::task_queued(self.number, queued.task.address(), false);
             // SAFETY: as in `push_local`.
             unsafe {
-                ring.push(task, |_| unreachable!("no more is taken than the ring has room for"));
+                ring.push(queued, |_| unreachable!("no more is taken than the ring has room for"));
             }
         })?;
-        probe::task_dequeued(self.number, task.address(), true);
-        Some(task)
+        probe::task_dequeued(self.number, queued.task.address(), true);
+        Some(self.end_wait(worker, queued))
+    }
+
+    /// The worker has taken a task to poll it, or as a rescuer, to queue it anew. Only the worker
+    /// itself calls this.
+    #[inline]
+    fn end_wait(&self, worker: usize, Queued { task, since }: Queued) -> Notified {
+        if let Some(since) = since {
+            let waited = self.age().get().saturating_sub(since.get());
+            self.workers[worker].scheduling_latencies.record(Duration::from_nanos(waited));
+        }
+        task
+    }
+
+    /// How long ago the runtime began, in nanoseconds, and one more: never 0.
+    fn age(&self) -> NonZeroU64 {
+        let nanoseconds = clock::now().saturating_duration_since(self.began).as_nanos();
+        NonZeroU64::MIN.saturating_add(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 
     /// Whether there is work for a worker that is falling asleep: the look after it said that it

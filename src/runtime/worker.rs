@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::config::Hook;
 use super::context;
+use super::histogram::SAMPLE_ONE_IN;
 use super::pace::Pace;
 use super::parker::Parker;
 use super::scheduler::Scheduler;
@@ -33,8 +34,6 @@ use crate::platform::{clock, entropy, probe};
 /// Tasks in a row that come from the LIFO slot: two that wake each other must not keep the
 /// others waiting.
 const LIFO_POLLS: u32 = 3;
-/// One poll in so many is measured.
-const SAMPLE_ONE_IN: u64 = 16;
 /// How long the sentinel sleeps at first, and at most.
 const SENTINEL_FIRST: Duration = Duration::from_millis(1);
 const SENTINEL_MOST: Duration = Duration::from_secs(1);
