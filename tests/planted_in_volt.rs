@@ -14,6 +14,7 @@ mod scenarios {
     pub mod many_tasks;
     pub mod shutdown;
     pub mod stealing;
+    pub mod tcp;
     pub mod timers;
     pub mod wakes;
 }
@@ -92,6 +93,34 @@ fn a_groups_waker_registered_late() {
 fn a_worker_that_sleeps_on_what_its_timers_woke() {
     let program = scenarios::timers::one_sleeper_on_one_worker::program;
     found("worker-forgets-its-timers", 500, program);
+}
+
+#[test]
+fn a_poller_entered_without_a_second_look() {
+    let program = scenarios::tcp::an_accept_loop_serves_clients_at_once::program;
+    let failure = found("gate-no-second-look", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_socket_waited_for_without_a_second_look() {
+    let program = scenarios::tcp::an_accept_loop_serves_clients_at_once::program;
+    let failure = found("readiness-no-second-look", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_worker_in_the_driver_forgotten() {
+    let program = scenarios::tcp::several_tasks_read_one_stream::program;
+    let failure = found("sleeper-forgets-the-driver", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_reader_that_takes_another_ones_place() {
+    let program = scenarios::tcp::several_tasks_read_one_stream::program;
+    let failure = found("readiness-displaces-waiter", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
 }
 
 #[test]
