@@ -32,7 +32,7 @@ pub mod task;
 pub mod time;
 
 pub use runtime::{
-    Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,
+    Backend, Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,
     WorkerMetrics, run,
 };
 #[cfg(all(feature = "macros", feature = "sim"))]

@@ -13,6 +13,11 @@ async fn a_test_keeps_its_attributes() {
     panic!("planned");
 }
 
+#[volt::test(backend = "auto")]
+async fn a_test_gets_the_best_backend(io: volt::Io) {
+    assert_ne!(io.backend(), volt::Backend::Auto);
+}
+
 #[volt::main(workers = 1)]
 async fn program(io: volt::Io) -> Result<u32, volt::task::JoinError> {
     io.spawn(async { 1 }).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Runtime;
+use super::backend::Backend;
 use super::config::{Config, Hook};
 use super::scheduler::Scheduler;
 use super::worker;
@@ -55,6 +56,7 @@ pub struct Builder {
     global_queue_interval: GlobalQueueInterval,
     lifo_slot: bool,
     budget: u32,
+    backend: Backend,
 }
 
 impl Builder {
@@ -71,6 +73,7 @@ impl Builder {
             global_queue_interval: GlobalQueueInterval::Auto,
             lifo_slot: true,
             budget: BUDGET,
+            backend: Backend::Auto,
         }
     }
 
@@ -145,10 +148,17 @@ impl Builder {
         self
     }
 
+    /// What the driver waits for events with; the best that there is unless set.
+    pub fn backend(mut self, backend: Backend) -> Builder {
+        self.backend = backend;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
-    /// If the system refuses a thread or a queue for the driver; what was started is ended.
+    /// `Unsupported`, with its name, if this machine lacks the back-end that was asked for. Else if
+    /// the system refuses a thread or a queue for the driver; what was started is ended.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = if self.workers == 0 { thread::parallelism() } else { self.workers };
         let scheduler = Scheduler::new(Config {
@@ -166,6 +176,7 @@ impl Builder {
             },
             lifo_slot: self.lifo_slot,
             budget: self.budget.clamp(1, u32::MAX - 1),
+            backend: self.backend.resolve()?,
         })?;
         let scheduler = Arc::new(scheduler);
         let mut runtime = Runtime { scheduler: Arc::clone(&scheduler), threads: Vec::new() };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backend::Backend;
 use super::blocking::BlockingConfig;
 #[cfg(all(test, volt_loom))]
 use crate::coop::BUDGET;
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) lifo_slot: bool,
     /// Resource operations that a task may do in one poll.
     pub(crate) budget: u32,
+    /// What the driver waits with; never `Auto`.
+    pub(crate) backend: Backend,
 }
 
 #[cfg(all(test, volt_loom))]
@@ -44,6 +47,7 @@ impl Config {
             global_queue_interval: None,
             lifo_slot: true,
             budget: BUDGET,
+            backend: Backend::Epoll,
         }
     }
 }

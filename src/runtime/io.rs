@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 
+use super::backend::Backend;
 use super::dump::TaskDump;
 use super::metrics::Metrics;
 use super::scheduler::Scheduler;
@@ -83,6 +84,17 @@ impl Io {
         T: Send + 'static,
     {
         self.scheduler.spawn_blocking(job, Location::caller())
+    }
+
+    /// What the driver of the runtime waits for events with; never [`Backend::Auto`].
+    ///
+    /// ```
+    /// # if cfg!(target_os = "linux") {
+    /// assert_eq!(volt::run(|io| async move { io.backend() }), volt::Backend::Epoll);
+    /// # }
+    /// ```
+    pub fn backend(&self) -> Backend {
+        self.scheduler.config().backend
     }
 
     /// What the runtime does and has done.

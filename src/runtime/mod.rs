@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `builder`, `config` | how a runtime is set up |
+//! | `builder`, `config`, `backend` | how a runtime is set up |
 //! | `io` | the handle that programs have |
 //! | `scheduler` | what the workers share |
 //! | `worker` | what a worker does |
@@ -18,6 +18,7 @@
 //! | `task` | the task |
 //! | `context` | what the calling thread is a worker of |
 
+mod backend;
 mod blocking;
 mod builder;
 mod config;
@@ -45,6 +46,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backend::Backend;
 pub use builder::{Builder, GlobalQueueInterval};
 pub use dump::{DumpedTask, TaskDump};
 pub use histogram::Histogram;

@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -417,6 +418,30 @@ scenario!(a_busy_stream_leaves_its_worker_to_others, || {
         yield_now().await;
         io.spawn(async move { stop.store(1, Ordering::SeqCst) }).await.unwrap();
         busy.await.unwrap();
+    });
+});
+
+scenario!(a_stuck_worker_freezes_nobodys_sockets, || {
+    runtime(2).run(|io| async move {
+        let (client, server) = pair(&io).await;
+        let (done, is_done) = mpsc::channel();
+        // It keeps its worker until the others are through, so they must not need that worker:
+        // neither for its queue nor for the events that it might have waited for.
+        let stuck = io.spawn(async move { is_done.recv().unwrap() });
+        let serving = io.spawn(echo(server));
+        let asking = io.spawn(async move {
+            for byte in 0..5 {
+                client.write_all(&[byte]).await.unwrap();
+                let mut answer = [0];
+                client.read_exact(&mut answer).await.unwrap();
+                assert_eq!(answer, [byte]);
+            }
+            done.send(()).unwrap();
+        });
+        for task in [stuck, asking] {
+            task.await.unwrap();
+        }
+        serving.await.unwrap().unwrap();
     });
 });
 
