@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 
-use super::World;
+use super::world::{self, World};
 
 /// What the attribute says.
 pub use volt_sim::TestOptions as Options;
@@ -14,9 +14,7 @@ where
     F: Fn(World) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()>,
 {
-    volt_sim::run_machine(&options, move || {
-        volt_sim::future::block_on(f(World::new()));
-    });
+    volt_sim::run_machine(&options, move || world::run(&f));
 }
 
 /// Runs a plain test on simulated threads, under each of its seeds.

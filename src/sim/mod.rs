@@ -7,8 +7,8 @@ pub use crate::platform::ordinary::*;
 
 #[cfg(feature = "sim")]
 pub use volt_sim::{
-    Counters, Failure, FailureKind, ParseStrategyError, Report, Sim, Strategy, Sweep, SweepReport,
-    cell, check, choose, future, hint, observe, sync, thread, thread_local,
+    Counters, Failure, FailureKind, ParseStrategyError, Report, Strategy, SweepReport, cell, check,
+    choose, future, hint, net::Link, observe, sync, thread, thread_local,
 };
 
 #[cfg(feature = "sim")]
@@ -16,7 +16,19 @@ pub use volt_sim::{
 #[path = "attribute.rs"]
 pub mod __private;
 #[cfg(feature = "sim")]
+mod host;
+#[cfg(feature = "sim")]
+mod network;
+#[cfg(feature = "sim")]
+mod simulation;
+#[cfg(feature = "sim")]
 mod world;
 
+#[cfg(feature = "sim")]
+pub use host::{Host, HostBuilder, HostError};
+#[cfg(feature = "sim")]
+pub use network::LinkHandle;
+#[cfg(feature = "sim")]
+pub use simulation::{Sim, SimBuilder, Sweep};
 #[cfg(feature = "sim")]
 pub use world::{Sleep, World};

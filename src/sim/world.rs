@@ -6,21 +6,60 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use volt_sim::sync::Mutex;
-use volt_sim::{clock, thread};
+use volt_sim::sync::{Mutex, MutexGuard};
+use volt_sim::{clock, net, thread};
 
-/// The world of one simulated run.
+/// The world of one simulated run: what a test directs it with. A clone is the same world.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt::sim::Sim;
+///
+/// Sim::builder().build().run(|world| async move {
+///     let clock = world.clone();
+///     let host = world.host("sleeper").start(|io| async move {
+///         volt::time::sleep(&io, Duration::from_secs(3_600)).await;
+///         clock.now()
+///     });
+///     assert!(host.await.unwrap() >= Duration::from_secs(3_600));
+/// }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct World {
     started: crate::platform::clock::Instant,
+    /// Every host, the world's own first.
+    hosts: Arc<Mutex<Vec<net::Host>>>,
+}
+
+/// Runs the future that `f` returns to its end, on the first thread of a run.
+pub(super) fn run<F, Fut>(f: &F)
+where
+    F: Fn(World) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    volt_sim::future::block_on(f(World::new()));
 }
 
 impl World {
-    pub(super) fn new() -> World {
-        World { started: clock::now() }
+    fn new() -> World {
+        let hosts = vec![net::Host::current()];
+        World { started: clock::now(), hosts: Arc::new(Mutex::new(hosts)) }
+    }
+
+    pub(super) fn hosts(&self) -> MutexGuard<'_, Vec<net::Host>> {
+        self.hosts.lock().expect("nobody panics with the lock")
     }
 
     /// Virtual time since the run began.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// Sim::builder().build().run(|world| async move {
+    ///     let before = world.now();
+    ///     assert!(world.now() >= before);
+    /// }).unwrap();
+    /// ```
     pub fn now(&self) -> Duration {
         clock::now().duration_since(self.started)
     }
@@ -28,6 +67,16 @@ impl World {
     /// Waits in virtual time.
     ///
     /// Cancel safety: nothing is lost.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use volt::sim::Sim;
+    ///
+    /// Sim::builder().build().run(|world| async move {
+    ///     world.sleep(Duration::from_secs(3_600)).await;
+    ///     assert!(world.now() >= Duration::from_secs(3_600));
+    /// }).unwrap();
+    /// ```
     pub fn sleep(&self, duration: Duration) -> Sleep {
         Sleep { duration, state: None }
     }

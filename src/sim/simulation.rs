@@ -1,0 +1,223 @@
+//! `Sim`: what to run, under which seed, strategy and limits. The machine is `volt_sim`'s; the
+//! worlds that run on it are added here.
+
+use std::future::Future;
+use std::ops::Range;
+use std::time::Duration;
+
+use volt_sim::{Failure, Report, Strategy, SweepReport};
+
+use super::world::{self, World};
+
+/// A simulation that is ready to run one seed.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt::sim::Sim;
+///
+/// let sim = Sim::builder().seed(7).build();
+/// let report = sim.run(|world| async move {
+///     let host = world.host("server").start(|io| async move {
+///         volt::time::sleep(&io, Duration::from_secs(60)).await;
+///     });
+///     host.await.unwrap();
+/// }).unwrap();
+/// assert_eq!(report.seed(), 7);
+/// assert!(report.virtual_time() >= Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sim(volt_sim::Sim);
+
+/// Sets what a [`Sim`] does.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt::sim::{FailureKind, Sim, Strategy};
+///
+/// let sim = Sim::builder()
+///     .seed(0x2a)
+///     .strategy(Strategy::Random)
+///     .virtual_time_limit(Duration::from_secs(60))
+///     .build();
+/// let failure = sim.run(|world| async move {
+///     world.sleep(Duration::from_secs(3_600)).await;
+/// }).unwrap_err();
+/// assert_eq!(failure.kind(), FailureKind::Limit);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder runs nothing"]
+pub struct SimBuilder(volt_sim::Builder);
+
+/// Many seeds of one simulation.
+#[derive(Debug)]
+#[must_use = "a sweep runs nothing until it is given a program"]
+pub struct Sweep(volt_sim::Sweep);
+
+impl Sim {
+    /// A builder for seed 0, the default strategy and the default limits.
+    pub fn builder() -> SimBuilder {
+        SimBuilder(volt_sim::Sim::builder())
+    }
+
+    /// Runs the future that `f` returns in a simulated world, on its first thread. The run ends
+    /// when the future does, whatever its hosts still do. A strategy that spreads its changes over
+    /// a run first measures one, so `f` may be called twice.
+    ///
+    /// # Errors
+    /// How the run failed. Never panics for the program's failure.
+    ///
+    /// ```
+    /// use volt::sim::{FailureKind, Sim};
+    ///
+    /// let failure = Sim::builder().build().run(|_world| async { panic!("planned") });
+    /// let failure = failure.unwrap_err();
+    /// assert_eq!(failure.kind(), FailureKind::Panic);
+    /// assert!(failure.to_string().contains("planned"));
+    /// ```
+    pub fn run<F, Fut>(&self, f: F) -> Result<Report, Failure>
+    where
+        F: Fn(World) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()>,
+    {
+        self.0.machine(move || world::run(&f))
+    }
+
+    /// Runs `f` as plain simulated threads, until the last of them has ended. A strategy that
+    /// spreads its changes over a run first measures one, so `f` may be called twice.
+    ///
+    /// # Errors
+    /// How the run failed. Never panics for the program's failure.
+    ///
+    /// ```
+    /// use volt::sim::{Sim, thread};
+    ///
+    /// let report = Sim::builder().build().check(|| {
+    ///     assert_eq!(thread::spawn(|| 1 + 2).join().unwrap(), 3);
+    /// });
+    /// assert_eq!(report.unwrap().counters().threads, 2);
+    /// ```
+    pub fn check(&self, f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+        self.0.check(f)
+    }
+
+    /// Runs `f` as the first thread of a whole simulated machine, whose threads have
+    /// thread-locals of their own; the run ends when `f` returns.
+    ///
+    /// # Errors
+    /// How the run failed. Never panics for the program's failure.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// let report = Sim::builder().build().machine(|| {
+    ///     let sum = volt::run(|io| async move { io.spawn(async { 1 + 2 }).await.unwrap() });
+    ///     assert_eq!(sum, 3);
+    /// });
+    /// report.unwrap();
+    /// ```
+    pub fn machine(&self, f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+        self.0.machine(f)
+    }
+}
+
+impl SimBuilder {
+    /// The seed that everything follows.
+    pub fn seed(self, seed: u64) -> SimBuilder {
+        SimBuilder(self.0.seed(seed))
+    }
+
+    /// How interleavings are chosen.
+    pub fn strategy(self, strategy: Strategy) -> SimBuilder {
+        SimBuilder(self.0.strategy(strategy))
+    }
+
+    /// The most scheduling points a run may pass: 20 million for plain threads, 50 million for a
+    /// whole machine or a world, unless set.
+    pub fn step_limit(self, steps: u64) -> SimBuilder {
+        SimBuilder(self.0.step_limit(steps))
+    }
+
+    /// The most virtual time a run may take: a day, unless set.
+    pub fn virtual_time_limit(self, limit: Duration) -> SimBuilder {
+        SimBuilder(self.0.virtual_time_limit(limit))
+    }
+
+    /// Runs each seed twice and compares the runs, event by event.
+    pub fn check_determinism(self, check: bool) -> SimBuilder {
+        SimBuilder(self.0.check_determinism(check))
+    }
+
+    /// The name of the test, for the replay line; unless set, that of the running thread, which
+    /// the test harness names after the test.
+    pub fn name(self, name: &str) -> SimBuilder {
+        SimBuilder(self.0.name(name))
+    }
+
+    /// Plants a bug that Volt's own tests look for.
+    pub fn plant(self, name: &'static str) -> SimBuilder {
+        SimBuilder(self.0.plant(name))
+    }
+
+    /// The simulation of this one seed.
+    pub fn build(self) -> Sim {
+        Sim(self.0.build())
+    }
+
+    /// The simulations of these seeds, one after another.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use volt::sim::Sim;
+    ///
+    /// let report = Sim::builder().sweep(0..20).run(|world| async move {
+    ///     world.sleep(Duration::from_secs(1)).await;
+    /// });
+    /// assert_eq!(report.runs(), 20);
+    /// assert!(report.failure().is_none());
+    /// ```
+    pub fn sweep(self, seeds: Range<u64>) -> Sweep {
+        Sweep(self.0.sweep(seeds))
+    }
+
+    /// What `VOLT_SEED` and its kin ask for, instead of what was set; `seeds` unless they name
+    /// others.
+    ///
+    /// # Panics
+    /// If a variable cannot be read.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// let sweep = Sim::builder().from_environment(0..5);
+    /// sweep.check(|| {}).into_result().unwrap();
+    /// ```
+    pub fn from_environment(self, seeds: Range<u64>) -> Sweep {
+        Sweep(self.0.from_environment(seeds))
+    }
+}
+
+impl Sweep {
+    /// Runs the future that `f` returns under each seed, as [`Sim::run`] does, until one fails.
+    pub fn run<F, Fut>(self, f: F) -> SweepReport
+    where
+        F: Fn(World) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()>,
+    {
+        self.0.machine(move || world::run(&f))
+    }
+
+    /// Runs `f` under each seed, as [`Sim::check`] does, until one fails.
+    pub fn check(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
+        self.0.check(f)
+    }
+
+    /// Runs `f` under each seed, as [`Sim::machine`] does, until one fails.
+    pub fn machine(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
+        self.0.machine(f)
+    }
+
+    /// How many seeds there are.
+    pub fn seeds(&self) -> u64 {
+        self.0.seeds()
+    }
+}
