@@ -7,11 +7,16 @@
 mod harness;
 
 mod scenarios {
+    pub mod blocking;
     pub mod cancellation;
+    pub mod groups;
     pub mod many_tasks;
     pub mod panics;
     pub mod shutdown;
     pub mod spawn_and_join;
+    pub mod stealing;
+    pub mod tcp;
+    pub mod timers;
     pub mod wakes;
 }
 
@@ -20,11 +25,22 @@ use std::process::Command;
 use volt::sim::Sim;
 
 const SCENARIOS: &[(&str, fn())] = &[
+    (
+        "blocking",
+        scenarios::blocking::a_second_job_is_not_kept_waiting_by_a_first_that_blocks::program,
+    ),
     ("cancellation", scenarios::cancellation::cancel_returns_after_the_destructors_ran::program),
+    ("groups", scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program),
     ("many_tasks", scenarios::many_tasks::spawned_from_two_sides::program),
     ("panics", scenarios::panics::a_panic_reaches_the_join_handle::program),
     ("shutdown", scenarios::shutdown::every_task_is_dropped::program),
     ("spawn_and_join", scenarios::spawn_and_join::all_at_once::program),
+    ("stealing", scenarios::stealing::two_tasks_meet_by_blocking_their_workers::program),
+    ("tcp_echo", scenarios::tcp::an_echo_of_64_kib_comes_back::program),
+    ("tcp_accept_loop", scenarios::tcp::an_accept_loop_serves_clients_at_once::program),
+    ("tcp_names", scenarios::tcp::names_resolve_off_the_workers::program),
+    ("tcp_stuck_worker", scenarios::tcp::a_stuck_worker_freezes_nobodys_sockets::program),
+    ("timers", scenarios::timers::one_sleeper_on_one_worker::program),
     ("wakes", scenarios::wakes::a_thread_outside_wakes_tasks::program),
 ];
 
