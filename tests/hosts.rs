@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use volt::Io;
 use volt::net::{TcpListener, TcpStream};
-use volt::sim::{FailureKind, Host, HostError, Link, Sim, World};
+use volt::sim::{FailureKind, Host, HostError, Link, Sim, Strategy, World};
 use volt::task::{JoinHandle, yield_now};
 use volt::time::sleep;
 
@@ -303,6 +303,17 @@ fn links_that_cannot_be_are_refused() {
         },
         "the latency of a link is",
     );
+}
+
+#[test]
+fn a_world_knows_its_seed() {
+    let sim = Sim::builder().seed(7).strategy(Strategy::Random).build();
+    let report = sim.run(|world| async move {
+        let clone = world.clone();
+        let host = world.host("a").start(|_| async move { clone.seed() });
+        assert_eq!((world.seed(), host.await), (7, Ok(7)));
+    });
+    assert_eq!(report.unwrap_or_else(|failure| panic!("{failure}")).seed(), 7);
 }
 
 #[test]

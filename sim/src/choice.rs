@@ -59,6 +59,18 @@ pub fn observe(bytes: &[u8]) {
     }
 }
 
+/// The seed of the running simulation; `None` on an ordinary thread. What a program does should
+/// follow from decisions, which a tape has, rather than from the seed.
+///
+/// ```
+/// let sim = volt_sim::Sim::builder().seed(7).build();
+/// sim.check(|| assert!(volt_sim::seed().is_some())).unwrap();
+/// assert_eq!(volt_sim::seed(), None);
+/// ```
+pub fn seed() -> Option<u64> {
+    kernel::current().map(kernel::World::seed)
+}
+
 /// Whether the running simulation has the bug `name` planted, so that a test can see it found:
 /// see [`Builder::plant`](crate::Builder::plant). False on an ordinary thread.
 pub fn is_planted(name: &str) -> bool {

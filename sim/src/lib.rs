@@ -65,7 +65,7 @@ mod runner;
 mod sim;
 mod test;
 
-pub use choice::{choose, choose_task, fill_entropy, is_planted, observe};
+pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
 pub use failure::{Failure, FailureKind, Report};
 pub use kernel::Counters;

@@ -23,7 +23,7 @@ const UNPOISONED: &str = "nobody panics with the lock";
 
 impl World {
     /// Sets up a host, which is there from its [`start`](HostBuilder::start) on. Programs of every
-    /// host reach it by `name`, in which case does not count.
+    /// host reach it by `name`; upper and lower case are the same.
     ///
     /// # Panics
     /// If programs could not connect to the name: it is empty or an address, or has a colon, a
@@ -108,8 +108,8 @@ impl HostBuilder {
     ///
     /// # Panics
     /// If the name or the address is taken, or the address cannot be a host's: a wildcard,
-    /// loopback or multicast. The names `localhost` and `world`, of the host that the world's own
-    /// future runs on, are taken from the start.
+    /// loopback or multicast. Taken from the beginning are the names `localhost`, and `world`,
+    /// which is the host of the world's own future.
     ///
     /// ```
     /// use volt::sim::Sim;

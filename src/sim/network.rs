@@ -4,8 +4,8 @@ use volt_sim::net::{self, Link};
 
 use super::World;
 
-/// What happens between hosts. They are told by their names, in which case does not count; `world`
-/// is the host that the world's own future runs on.
+/// What happens between hosts. They are told by their names, of which upper and lower case are the
+/// same; `world` is the host of the world's own future.
 impl World {
     /// Cuts the hosts of `a` off from those of `b`: what they send to each other, and what is on
     /// its way, is lost. A host cannot be cut off from itself.

@@ -50,6 +50,24 @@ impl World {
         self.hosts.lock().expect("nobody panics with the lock")
     }
 
+    /// The seed of the run, to be told. A run that measures how long runs are has a seed of its
+    /// own.
+    ///
+    /// # Panics
+    /// On an ordinary thread.
+    ///
+    /// ```
+    /// use volt::sim::{Sim, Strategy};
+    ///
+    /// Sim::builder().seed(7).strategy(Strategy::Random).build().run(|world| async move {
+    ///     assert_eq!(world.seed(), 7);
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn seed(&self) -> u64 {
+        volt_sim::seed().expect("a world is asked for its seed inside its run")
+    }
+
     /// Virtual time since the run began.
     ///
     /// ```

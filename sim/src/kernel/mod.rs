@@ -158,6 +158,7 @@ struct State {
 pub(crate) struct World {
     /// Tells this world's objects from those of every other world of the process.
     number: u32,
+    seed: u64,
     /// Whether this is a whole machine, whose threads have thread-local blocks of their own and
     /// whose run ends with its first thread; else plain threads, which all run to their end.
     whole_machine: bool,
@@ -189,6 +190,10 @@ impl World {
 
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub(crate) fn is_whole_machine(&self) -> bool {

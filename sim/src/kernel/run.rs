@@ -83,6 +83,7 @@ pub(crate) fn run(
     let look_after = if replays { 1 } else { LOOK_AFTER };
     let world = World {
         number: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
+        seed: plan.seed,
         whole_machine: plan.whole_machine,
         find_races: plan.find_races,
         planted: plan.planted,
