@@ -133,4 +133,14 @@ fn a_sentinel_that_leaves_a_stuck_workers_timers() {
     println!("sentinel-leaves-timers: found after {} seeds, {}", report.runs(), failure.kind());
 }
 
+#[test]
+fn a_sentinel_that_leaves_its_post() {
+    let program = scenarios::tcp::two_stuck_workers_of_three_freeze_nobodys_sockets::program;
+    let within_a_minute =
+        Sim::builder().plant("sentinel-leaves-its-post").virtual_time_limit(MINUTE).sweep(0..500);
+    let report = within_a_minute.machine(program);
+    let failure = report.failure().expect("two workers wait for ever");
+    println!("sentinel-leaves-its-post: found after {} seeds, {}", report.runs(), failure.kind());
+}
+
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -122,7 +122,8 @@ impl Builder {
         self
     }
 
-    /// Polls between two looks of a busy worker at its timers; 61 unless set. 0 counts as 1.
+    /// Polls between two looks of a busy worker at its timers and at sockets; 61 unless set. 0
+    /// counts as 1.
     pub fn event_interval(mut self, polls: u32) -> Builder {
         self.event_interval = Some(polls);
         self

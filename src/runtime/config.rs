@@ -20,7 +20,7 @@ pub(crate) struct Config {
     pub(crate) on_thread_stop: Option<Hook>,
     pub(crate) max_blocking_threads: usize,
     pub(crate) blocking_keep_alive: Duration,
-    /// Polls between two looks at the timers; `None` = the default.
+    /// Polls between two looks at the timers and the driver; `None` = the default.
     pub(crate) event_interval: Option<u32>,
     /// Polls between two looks at the queue from outside; `None` = adaptive.
     pub(crate) global_queue_interval: Option<u32>,

@@ -1,4 +1,5 @@
-//! How often a worker looks up from its own ring: at the queue from outside, and at its timers.
+//! How often a worker looks up from its own ring: at the queue from outside, at its timers, and at
+//! the driver.
 //!
 //! By time rather than by count: a look each millisecond or so, whatever the tasks take. The mean
 //! time of a poll is an exponentially weighted average, measured over whole intervals, so that
@@ -16,7 +17,7 @@ const MOST_INTERVAL: u32 = 255;
 const TARGET: Duration = Duration::from_millis(1);
 /// The weight of a new measurement, one in so many.
 const WEIGHT: u32 = 10;
-/// Polls between two looks at the timers.
+/// Polls between two looks at the timers and the driver.
 const DRIVER_INTERVAL: u32 = 61;
 
 pub(crate) struct Pace {
@@ -60,7 +61,7 @@ impl Pace {
         true
     }
 
-    /// Whether the timers are to be looked at before the next poll.
+    /// Whether the timers and the driver are to be looked at before the next poll.
     #[inline]
     pub(crate) fn is_driver_due(&mut self) -> bool {
         if self.polls != self.driver_at {

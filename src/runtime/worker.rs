@@ -313,17 +313,23 @@ impl<'a> Worker<'a> {
             probe::worker_unparked(self.scheduler.number());
             if sentinel {
                 idle.stop_being_sentinel();
-                if !told {
-                    self.sentinel = (self.sentinel * 2).min(SENTINEL_MOST);
-                    self.searching = idle.wake_self(self.number);
-                    self.rescue();
-                    return;
-                }
             }
             self.searching = idle.wake_self(self.number);
-            if !self.searching && self.scheduler.config().workers > 1 && !idle.has_sentinel() {
-                // Woken by a timer or a root future, and nobody looks after the workers now that
-                // one is awake: whoever wakes finds nothing and becomes the sentinel.
+            let on_watch = sentinel && !told;
+            if on_watch {
+                self.sentinel = (self.sentinel * 2).min(SENTINEL_MOST);
+                self.rescue();
+            }
+            let stays_awake = !on_watch
+                || mutation!(
+                    "sentinel-leaves-its-post",
+                    self.scheduler.has_local(self.number),
+                    false
+                );
+            let is_alone = !self.searching && self.scheduler.config().workers > 1;
+            if stays_awake && is_alone && !idle.has_sentinel() {
+                // Woken by a timer, a socket or a root future, and nobody looks after the workers
+                // now that one is awake: whoever wakes finds nothing and becomes the sentinel.
                 self.scheduler.wake_one();
             }
             return;

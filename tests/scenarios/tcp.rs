@@ -445,6 +445,37 @@ scenario!(a_stuck_worker_freezes_nobodys_sockets, || {
     });
 });
 
+scenario!(two_stuck_workers_of_three_freeze_nobodys_sockets, || {
+    runtime(3).run(|io| async move {
+        let (trigger, triggered) = pair(&io).await;
+        let (client, server) = pair(&io).await;
+        let (first_done, is_first_done) = mpsc::channel();
+        let (second_done, is_second_done) = mpsc::channel();
+        let stuck = io.spawn(async move { is_first_done.recv().unwrap() });
+        // An event brings a worker out of the driver, and then that one is stuck.
+        let stuck_by_event = io.spawn(async move {
+            triggered.read_exact(&mut [0]).await.unwrap();
+            is_second_done.recv().unwrap();
+        });
+        let serving = io.spawn(echo(server));
+        let asking = io.spawn(async move {
+            trigger.write_all(&[0]).await.unwrap();
+            for byte in 0..3 {
+                client.write_all(&[byte]).await.unwrap();
+                let mut answer = [0];
+                client.read_exact(&mut answer).await.unwrap();
+                assert_eq!(answer, [byte]);
+            }
+            first_done.send(()).unwrap();
+            second_done.send(()).unwrap();
+        });
+        for task in [stuck, stuck_by_event, asking] {
+            task.await.unwrap();
+        }
+        serving.await.unwrap().unwrap();
+    });
+});
+
 scenario!(sockets_outlive_their_runtime, || {
     let runtime = runtime(2);
     let (io, listener, client, server) = runtime.run(|io| async move {
