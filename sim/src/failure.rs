@@ -174,3 +174,37 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What a sweep did.
+#[derive(Debug)]
+pub struct SweepReport {
+    pub(crate) runs: u64,
+    pub(crate) last: Option<Report>,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl SweepReport {
+    /// Seeds that were run.
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// The failure that ended the sweep.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The report of the last run, or the failure.
+    ///
+    /// # Errors
+    /// The failure that ended the sweep.
+    ///
+    /// # Panics
+    /// If the sweep had no seeds.
+    pub fn into_result(self) -> Result<Report, Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.last.expect("a sweep without seeds has no report")),
+        }
+    }
+}

@@ -67,7 +67,7 @@ mod test;
 
 pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
-pub use failure::{Failure, FailureKind, Report};
+pub use failure::{Failure, FailureKind, Report, SweepReport};
 pub use kernel::Counters;
-pub use sim::{Builder, Sim, Sweep, SweepReport};
+pub use sim::{Builder, Sim, Sweep};
 pub use test::{TestOptions, check, run_check, run_machine};

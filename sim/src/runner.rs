@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use crate::decide::Strategy;
 use crate::decide::tape::Recorder;
-use crate::failure::{Details, Failure, Report};
+use crate::failure::{Details, Failure, Report, SweepReport};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
-use crate::sim::SweepReport;
 
 /// The seed of the run that measures how long runs are.
 const CALIBRATION_SEED: u64 = 0;

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::failure::SweepReport;
 use crate::runner;
-use crate::sim::{Builder, Sim, SweepReport};
+use crate::sim::{Builder, Sim};
 
 /// Seeds that [`check`] runs unless the environment names others.
 const CHECK_SEEDS: u64 = 1_000;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Runtime;
 use super::backend::Backend;
-use super::config::{Config, Hook};
+use super::blocking::Hook;
+use super::config::Config;
 use super::scheduler::Scheduler;
 use super::worker;
 use crate::coop::BUDGET;

@@ -1,15 +1,11 @@
 //! What a runtime was set up with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::Backend;
-use super::blocking::BlockingConfig;
+use super::blocking::{BlockingConfig, Hook};
 #[cfg(all(test, volt_loom))]
 use crate::coop::BUDGET;
-
-/// A hook that runs on each worker thread.
-pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// What a runtime was set up with.
 pub(crate) struct Config {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::config::Hook;
+use super::blocking::Hook;
 use super::context;
 use super::histogram::SAMPLE_ONE_IN;
 use super::pace::Pace;

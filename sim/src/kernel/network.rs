@@ -10,9 +10,6 @@ use super::{State, World};
 use crate::decide::{Decider, Kind};
 use crate::network::{HostId, Net, PollerId, Surroundings};
 
-/// The host of the world's first thread.
-pub(crate) const WORLD_HOST: HostId = HostId(0);
-
 /// Its address: the last of the range from which hosts get theirs, out of their way.
 const WORLD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 
@@ -20,7 +17,7 @@ const WORLD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 pub(super) fn new() -> Net {
     let mut net = Net::new();
     let host = net.add_host("world", Some(WORLD_ADDRESS));
-    debug_assert_eq!(host.ok(), Some(WORLD_HOST));
+    debug_assert_eq!(host.ok(), Some(HostId::WORLD));
     net
 }
 

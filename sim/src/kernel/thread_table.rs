@@ -18,7 +18,6 @@ use corosensei::{Coroutine, Yielder};
 use super::event::{ObjectId, Operation};
 use super::locals::Locals;
 use super::native_tls::Block;
-use super::network::WORLD_HOST;
 use crate::network::{HostId, Net, PollerId};
 
 /// The coroutine that a simulated thread runs on.
@@ -100,7 +99,7 @@ impl Thread {
     /// `thread 3 "worker"`, with its host unless that is the world's own.
     pub(crate) fn who(&self, number: u32, net: &Net) -> String {
         let thread = describe_thread(number, self.name.as_deref());
-        if self.host == WORLD_HOST {
+        if self.host == HostId::WORLD {
             return thread;
         }
         format!("{thread} of host {:?}", net.host_name(self.host))
@@ -133,7 +132,7 @@ impl ThreadTable {
             panic: None,
             locals: std::ptr::null(),
             stack_size: 0,
-            host: WORLD_HOST,
+            host: HostId::WORLD,
             thread_pointer: 0,
             block: None,
         });

@@ -13,6 +13,11 @@ pub(super) const LOWEST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(pub(crate) u32);
 
+impl HostId {
+    /// The host of the first thread of a run.
+    pub(crate) const WORLD: HostId = HostId(0);
+}
+
 struct Host {
     name: String,
     address: IpAddr,

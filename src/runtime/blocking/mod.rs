@@ -21,7 +21,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::pool::Pool;
-use super::config::Hook;
 use super::task::Notified;
 use crate::platform::probe;
 use crate::platform::sync::{Mutex, thread_local};
@@ -71,6 +70,9 @@ impl Job for Notified {
         Notified::run(self);
     }
 }
+
+/// What runs on each thread of a runtime when it starts, or before it ends.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// How a pool is set up.
 pub(crate) struct BlockingConfig {
