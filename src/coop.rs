@@ -52,8 +52,14 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Whether the running task has operations left.
+#[inline]
 pub fn has_budget_remaining() -> bool {
     LEFT.with(|left| left.get() > 0)
+}
+
+/// Whether this thread polls a task.
+pub(crate) fn is_in_task() -> bool {
+    LEFT.with(|left| left.get() != u32::MAX)
 }
 
 #[cfg(all(test, not(any(volt_loom, volt_shuttle))))]

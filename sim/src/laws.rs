@@ -4,6 +4,7 @@
 //! 2. No task lies in a queue that a sleeping worker could serve while nobody runs: a wake-up was
 //!    lost.
 //! 3. No task and no thread outlives its runtime.
+//! 4. The first who waits for a lock is overtaken so often as the lock says, and never after.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 
 use crate::failure::FailureKind;
+use crate::fairness::Fairness;
 use crate::kernel;
 use crate::kernel::thread_table::show;
 
@@ -21,6 +23,7 @@ use crate::kernel::thread_table::show;
 pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
     tasks: BTreeMap<usize, TaskRecord>,
+    fairness: Fairness,
     /// Stands for runtimes of outside, of which nothing is asked.
     stranger: RuntimeRecord,
 }
@@ -243,6 +246,21 @@ pub fn task_waits(what: &str, place: Option<&'static Location<'static>>) {
 /// How a task is called in reports: for those who wait for it.
 pub fn task_name(task: usize) -> Option<String> {
     with_laws(|laws, _| laws.tasks.get(&task).map(TaskRecord::who)).flatten()
+}
+
+/// A waiter comes into a queue.
+pub fn waiter_queued(queue: usize, waiter: usize) {
+    with_laws(|laws, _| laws.fairness.queued(queue, waiter));
+}
+
+/// It leaves that queue.
+pub fn waiter_left(queue: usize, waiter: usize) {
+    with_laws(|laws, _| laws.fairness.left(queue, waiter));
+}
+
+/// The running thread gets what the first in the queue waits for, which may be so `most` times.
+pub fn waiter_overtaken(queue: usize, most: u32) {
+    fail(with_laws(|laws, _| laws.fairness.overtaken(queue, most)).flatten());
 }
 
 fn fail(broken: Option<String>) {

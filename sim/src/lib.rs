@@ -57,6 +57,7 @@ mod choice;
 mod decide;
 mod environment;
 mod failure;
+mod fairness;
 mod interpose;
 mod kernel;
 mod local;

@@ -12,7 +12,6 @@
 //! | `slab` | what the tokens of events stand for |
 //! | `readiness` | whether a source may be ready, and who waits for it |
 //! | `registration` | a source, and operations that wait for it |
-//! | `wake_batch` | wakers that are called together |
 //!
 //! A runtime has one driver. Any of its threads may [turn](Driver::turn) it, one at a time: the
 //! thread waits in the system's queue, leaves that to the next, then deals with its events. No
@@ -35,7 +34,6 @@ mod gate;
 mod readiness;
 mod registration;
 mod slab;
-mod wake_batch;
 
 use std::io;
 use std::sync::Arc;
@@ -46,10 +44,10 @@ pub(crate) use registration::{Registration, Waiting};
 
 use crate::platform::net::{Events, PollWaker, Poller, Registrar, Source};
 use crate::platform::sync::Mutex;
+use crate::waiter::WakeBatch;
 use gate::Gate;
 use readiness::{Readiness, Ready};
 use slab::{BATCH, Refusal, Slab};
-use wake_batch::WakeBatch;
 
 /// How many events one turn takes from the system.
 const EVENTS: usize = 1024;

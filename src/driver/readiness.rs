@@ -42,11 +42,11 @@ use std::io;
 use std::mem;
 use std::task::{Context, Poll, Waker};
 
-use super::wake_batch::WakeBatch;
 use crate::platform::mutation::mutation;
 use crate::platform::net::Event;
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicUsize, Ordering};
+use crate::waiter::WakeBatch;
 
 const READABLE: usize = 1;
 const WRITABLE: usize = 1 << 1;

@@ -41,6 +41,13 @@ events! {
     fn poll_begins(task: usize);
     /// It has polled the task.
     fn poll_ends(task: usize);
+    /// A waiter comes into a queue.
+    fn waiter_queued(queue: usize, waiter: usize);
+    /// It leaves that queue.
+    fn waiter_left(queue: usize, waiter: usize);
+    /// The running thread gets what the first in the queue waits for, which may be so `most`
+    /// times.
+    fn waiter_overtaken(queue: usize, most: u32);
 }
 
 /// A runtime starts; its number within the simulation.
