@@ -4,6 +4,7 @@ mod abort_on_drop;
 mod builder;
 mod group;
 mod join_all;
+mod local_key;
 mod race;
 mod select_all;
 mod yield_now;
@@ -13,6 +14,9 @@ pub use abort_on_drop::AbortOnDrop;
 pub use builder::Builder;
 pub use group::{CancelAll, Group, Next, Wait};
 pub use join_all::{JoinAll, TryJoinAll, join_all, try_join_all};
+#[doc(hidden)]
+pub use local_key::LocalSlot;
+pub use local_key::{AccessError, LocalKey, TaskLocalFuture};
 pub use race::{Race, race};
 pub use select_all::{SelectAll, select_all};
 pub use yield_now::{YieldNow, yield_now};
