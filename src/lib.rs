@@ -11,7 +11,10 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`run`], [`Runtime`], [`Io`] | starting, and the handle that says where a program runs |
-//! | [`task`] | tasks: handles, errors, names |
+//! | [`task`] | tasks: handles, errors, names, groups, task-locals |
+//! | [`sync`] | locks and coordination: [`Mutex`](sync::Mutex), [`CancellationToken`], .. |
+//! | [`channel`] | messages: [`bounded`](channel::bounded), [`watch`](channel::watch()), .. |
+//! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
 //! | [`net`] | TCP |
 //! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
@@ -20,14 +23,20 @@
 #[doc(hidden)]
 pub mod platform;
 
+#[doc(hidden)]
+pub mod __private;
+mod combinator;
 mod coop;
 mod driver;
 mod runtime;
+mod waiter;
 
+pub mod channel;
 #[cfg(feature = "hyper")]
 pub mod compat;
 pub mod net;
 pub mod sim;
+pub mod sync;
 pub mod task;
 pub mod time;
 
@@ -35,6 +44,7 @@ pub use runtime::{
     Backend, Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,
     WorkerMetrics, run,
 };
+pub use sync::CancellationToken;
 #[cfg(all(feature = "macros", feature = "sim"))]
 pub use volt_macros::sim_test;
 #[cfg(feature = "macros")]

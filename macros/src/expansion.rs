@@ -1,4 +1,4 @@
-//! What an attribute puts in the place of its item: code, and the errors found on the way.
+//! What a macro puts in the place of its item or input: code, and the errors found on the way.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -32,15 +32,26 @@ impl Errors {
     }
 }
 
-/// The outcome of one attribute.
+/// The outcome of one macro.
 pub(crate) struct Expansion {
-    /// The code in the item's place.
+    /// The code in the place of the item or the input.
     pub(crate) code: TokenStream,
-    /// What is wrong with the item or the options.
+    /// What is wrong with the item, the options or the input.
     pub(crate) errors: Errors,
 }
 
 impl Expansion {
+    /// The outcome of a macro that is an expression. An error is all of that expression: it has
+    /// whatever type is expected, so the compiler reports nothing else.
+    pub(crate) fn expression(code: syn::Result<TokenStream>) -> Self {
+        let mut errors = Errors::default();
+        let code = code.unwrap_or_else(|error| {
+            errors.push(error);
+            TokenStream::new()
+        });
+        Self { code, errors }
+    }
+
     /// The code, with one `compile_error!` before it for each error.
     pub(crate) fn into_tokens(self) -> TokenStream {
         let mut tokens = TokenStream::new();
@@ -58,6 +69,16 @@ mod tests {
     use crate::testing::assert_same;
     use proc_macro2::Span;
     use quote::quote;
+
+    #[test]
+    fn an_expression_is_code_or_an_error_alone() {
+        assert_same(Expansion::expression(Ok(quote!(1 + 1))).into_tokens(), quote!(1 + 1));
+        let error = syn::Error::new(Span::call_site(), "wrong");
+        assert_same(
+            Expansion::expression(Err(error)).into_tokens(),
+            quote!(::core::compile_error! { "wrong" }),
+        );
+    }
 
     #[test]
     fn every_error_becomes_a_compile_error_before_the_code() {

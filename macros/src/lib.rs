@@ -1,18 +1,22 @@
-//! The attribute macros of Volt. Use them through the crate `volt`, which re-exports them:
-//! `#[volt::main]`, `#[volt::test]` and `#[volt::sim_test]`.
+//! The macros of Volt. Use them through the crate `volt`: the attributes `#[volt::main]`,
+//! `#[volt::test]` and `#[volt::sim_test]`, which it re-exports, and `volt::select!`,
+//! `volt::join!` and `volt::try_join!`, which it wraps, and which are documented there.
 //!
-//! Each turns a function that a program cannot start by itself, an `async fn`, into an ordinary
-//! `fn` that starts it. The function keeps its attributes, visibility, parameters, return type and
-//! body: it becomes an item inside of the ordinary `fn` and is called from there, so `?`, `return`
-//! and panics work in it as in any function.
+//! Each attribute turns a function that a program cannot start by itself, an `async fn`, into an
+//! ordinary `fn` that starts it. The function keeps its attributes, visibility, parameters, return
+//! type and body: it becomes an item inside of the ordinary `fn` and is called from there, so `?`,
+//! `return` and panics work in it as in any function.
 //!
-//! A mistake in the options or the signature is a compile error that says what to write instead.
+//! A mistake in the options, the signature or the branches is a compile error that says what to
+//! write instead.
 
 mod duration;
 mod entry;
 mod expansion;
 mod function;
+mod join;
 mod options;
+mod select;
 mod sim_test;
 #[cfg(test)]
 mod testing;
@@ -188,4 +192,26 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn sim_test(options: TokenStream, item: TokenStream) -> TokenStream {
     sim_test::expand(options.into(), item.into()).into_tokens().into()
+}
+
+/// What `volt::select!` stands for: the path of the crate `volt` in parentheses, then the branches.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into_tokens().into()
+}
+
+/// What `volt::join!` stands for: the path of the crate `volt` in parentheses, then the futures.
+#[doc(hidden)]
+#[proc_macro]
+pub fn join(input: TokenStream) -> TokenStream {
+    join::expand(&join::JOIN, input.into()).into_tokens().into()
+}
+
+/// What `volt::try_join!` stands for: the path of the crate `volt` in parentheses, then the
+/// futures.
+#[doc(hidden)]
+#[proc_macro]
+pub fn try_join(input: TokenStream) -> TokenStream {
+    join::expand(&join::TRY_JOIN, input.into()).into_tokens().into()
 }

@@ -10,7 +10,7 @@ use crate::source::{Gates, Source, assert_none, load, plain, resolve};
 /// The top-level modules, lowest layer first. Modules of one layer may name each other.
 const LAYERS: [&[&str]; 7] = [
     &["platform"],
-    &["coop", "waiter"],
+    &["__private", "combinator", "coop", "waiter"],
     &["sync", "channel"],
     &["driver"],
     &["runtime"],
