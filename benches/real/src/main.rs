@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p volt-benches -- [row ...] [--json] [--quick] [--plot out.svg] [--list]`
 
+mod channels;
+mod locks;
 mod runtimes;
 mod tasks;
 
@@ -16,5 +18,10 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    volt_bench_harness::run("volt-benches", |_effort| tasks::rows())
+    volt_bench_harness::run("volt-benches", |_effort| {
+        let mut rows = locks::rows();
+        rows.extend(channels::rows());
+        rows.extend(tasks::rows());
+        rows
+    })
 }
