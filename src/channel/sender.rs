@@ -33,8 +33,8 @@ impl<T> Sender<T> {
         Sender { channel }
     }
 
-    /// Sends `value`, if there is room that is not set aside for one who waits. An unbounded channel
-    /// has room always.
+    /// Sends `value`, if there is room that is not set aside for one who waits. An unbounded
+    /// channel has room always.
     ///
     /// # Errors
     /// With the value, if the channel is full or closed.
