@@ -90,7 +90,7 @@ impl<T> Sender<T> {
     ///
     /// ```
     /// let (sender, receiver) = volt::channel::watch(1);
-    /// let raise = |to| move |value: &mut i32| {
+    /// let raise = |to: i32| move |value: &mut i32| {
     ///     let raised = to > *value;
     ///     *value = to.max(*value);
     ///     raised
