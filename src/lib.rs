@@ -15,7 +15,7 @@
 //! | [`sync`] | locks and coordination: [`Mutex`](sync::Mutex), [`CancellationToken`], .. |
 //! | [`channel`] | messages: [`bounded`](channel::bounded), [`watch`](channel::watch()), .. |
 //! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
-//! | [`net`] | TCP |
+//! | [`net`] | TCP, UDP |
 //! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |

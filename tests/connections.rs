@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use volt::net::{TcpListener, TcpStream};
+use volt::net::{TcpListener, TcpStream, UdpSocket};
 use volt::task::try_join_all;
 use volt::time::{sleep, timeout};
 use volt::{Io, Runtime};
@@ -290,6 +290,37 @@ fn a_dropped_runtime_closes_the_connections_that_its_tasks_read_from() {
     assert_eq!(io.metrics().tasks, 0);
     assert_eq!(Arc::strong_count(&reading), 1, "tasks were not dropped");
     drop(io);
+    assert_nothing_beyond(&before, "by the runtime");
+}
+
+/// Tasks receive from sockets for datagrams, and are aborted meanwhile.
+async fn aborted_in_mid_receive(io: Io) {
+    let mut receives = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let socket = UdpSocket::bind(&io, "127.0.0.1:0").await.unwrap();
+        socket.send_to(b"to itself", socket.local_addr().unwrap()).await.unwrap();
+        receives.push(io.spawn(async move {
+            let mut buffer = [0; 16];
+            assert_eq!(socket.recv(&mut buffer).await.unwrap(), 9);
+            socket.recv(&mut buffer).await
+        }));
+    }
+    for receive in receives {
+        assert!(receive.cancel().await.unwrap_err().is_cancelled());
+    }
+}
+
+#[test]
+fn sockets_for_datagrams_leave_nothing_behind() {
+    let _turn = take_turn();
+    let before = Held::now();
+    let runtime = runtime();
+    run(&runtime, warm_up);
+    let warm = Held::now();
+    run(&runtime, aborted_in_mid_receive);
+    assert_eq!(runtime.io().metrics().tasks, 0);
+    assert_nothing_beyond(&warm, "by the sockets");
+    drop(runtime);
     assert_nothing_beyond(&before, "by the runtime");
 }
 

@@ -16,6 +16,8 @@ mod scenarios {
     mod spawn_and_join;
     mod stealing;
     mod tcp;
+    mod tcp_setup;
     mod timers;
+    mod udp;
     mod wakes;
 }

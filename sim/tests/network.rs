@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use volt_sim::net::{self, Event, Host, Interest, Link, Poller, TcpListener, TcpStream};
+use volt_sim::net::{self, Event, Host, Interest, Link, Poller};
+use volt_sim::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use volt_sim::thread::{self, Builder, JoinHandle};
 use volt_sim::{Failure, FailureKind, Report, Sim, Strategy, clock};
 
@@ -475,6 +476,35 @@ fn options_are_kept() {
 }
 
 #[test]
+fn a_datagram_is_answered_by_another_host_once_somebody_receives_there() {
+    sweep(|| {
+        let (server, served) = run_on("server", || {
+            let socket = UdpSocket::bind(everywhere(PORT)).unwrap();
+            let poller = Poller::new().unwrap();
+            poller.register(&socket, 0, BOTH).unwrap();
+            let mut bytes = [0; 16];
+            let (count, source) = until_ready(&poller, || socket.recv_from(&mut bytes)).unwrap();
+            socket.send_to(&bytes[..count], source).unwrap();
+            assert_eq!(Host::current().leftovers()[0], "UDP socket 0.0.0.0:80");
+        });
+        let socket = UdpSocket::bind(everywhere(0)).unwrap();
+        socket.connect(SocketAddr::new(server.address(), PORT)).unwrap();
+        let poller = Poller::new().unwrap();
+        poller.register(&socket, 0, BOTH).unwrap();
+        let mut bytes = [0; 16];
+        let count = loop {
+            socket.send(b"hello").unwrap();
+            match until_ready(&poller, || socket.recv(&mut bytes)) {
+                Ok(count) => break count,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
+            }
+        };
+        assert_eq!(&bytes[..count], b"hello");
+        served.join().unwrap();
+    });
+}
+
+#[test]
 fn another_thread_wakes_a_poller() {
     sweep(|| {
         let poller = Arc::new(Poller::new().unwrap());
@@ -591,6 +621,8 @@ fn an_ordinary_thread_is_answered_an_error() {
     }
     assert!(unsupported(TcpListener::bind(everywhere(PORT))));
     assert!(unsupported(TcpStream::connect(everywhere(PORT))));
+    assert!(unsupported(UdpSocket::bind(everywhere(PORT))));
+    assert!(unsupported(TcpSocket::new(false)));
     assert!(unsupported(Poller::new()));
     assert!(unsupported(net::resolve("localhost")));
     assert!(unsupported(net::add_host("host", None)));

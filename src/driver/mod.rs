@@ -154,7 +154,11 @@ impl Driver {
         self: &Arc<Driver>,
         mut source: S,
     ) -> io::Result<Registration<S>> {
-        let readiness = Arc::new(Readiness::new());
+        let readiness = match S::ENDS {
+            true => Readiness::new(),
+            false => Readiness::without_ends(),
+        };
+        let readiness = Arc::new(readiness);
         let token = match self.sources.insert(Arc::clone(&readiness)) {
             Ok(token) => token,
             Err(Refusal::Closed) => return Err(shut_down_error()),

@@ -102,6 +102,14 @@ impl Ready {
         )
     }
 
+    /// The same of a source whose directions do not end: where they are said to, they may have
+    /// something to tell.
+    fn without_ends(self) -> Ready {
+        let bit = |closed, bit| if self.0 & closed == 0 { 0 } else { bit };
+        let ready = self.0 & (READABLE | WRITABLE);
+        Ready(ready | bit(READ_CLOSED, READABLE) | bit(WRITE_CLOSED, WRITABLE))
+    }
+
     fn concerns(self, direction: Direction) -> bool {
         self.0 & (direction.ready() | direction.closed()) != 0
     }
@@ -219,16 +227,24 @@ impl Queues {
 pub(super) struct Readiness {
     word: AtomicUsize,
     queues: Mutex<Queues>,
+    /// Whether a direction of the source can end.
+    ends: bool,
 }
 
 impl Readiness {
     /// Of a source that no event has told of.
     pub(super) fn new() -> Readiness {
-        Readiness { word: AtomicUsize::new(0), queues: Mutex::new(Queues::default()) }
+        Readiness { word: AtomicUsize::new(0), queues: Mutex::new(Queues::default()), ends: true }
+    }
+
+    /// As [`Readiness::new`], of a source whose directions do not end.
+    pub(super) fn without_ends() -> Readiness {
+        Readiness { ends: false, ..Readiness::new() }
     }
 
     /// An event has come: its waiters go into `wakes`. The caller holds no lock.
     pub(super) fn set(&self, ready: Ready, wakes: &mut WakeBatch) {
+        let ready = if self.ends { ready } else { ready.without_ends() };
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let next = word.wrapping_add(TICK) | ready.0;
@@ -431,6 +447,22 @@ mod tests {
             readiness.clear(Direction::Read, seen);
         }
         assert!(task.poll(Direction::Write, Waiter::Task).is_pending());
+    }
+
+    #[test]
+    fn what_does_not_end_is_ready_until_it_is_cleared() {
+        let readiness = Arc::new(Readiness::without_ends());
+        let task = Task::new(&readiness);
+        let refusal = Event { error: true, write_closed: true, ..Event::default() };
+        readiness.set(Ready::of(refusal), &mut WakeBatch::new());
+        for direction in Direction::BOTH {
+            let Poll::Ready(seen) = task.poll(direction, Waiter::Task) else {
+                panic!("{direction:?} is not ready");
+            };
+            assert!(!seen.is_closed(direction));
+            readiness.clear(direction, seen);
+            assert!(task.poll(direction, Waiter::Task).is_pending());
+        }
     }
 
     #[test]

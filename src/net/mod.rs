@@ -1,4 +1,4 @@
-//! The network: TCP.
+//! The network: TCP and UDP.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `lookup` | from names to addresses |
 //! | `operation` | one operation on a socket: wait, spend budget, try |
 //! | `tcp` | listeners and streams |
+//! | [`udp`] | sockets for datagrams |
 //!
 //! Sockets are the runtime's: they are made with an [`Io`](crate::Io), and any of its tasks, or
 //! another thread, may use them. When the runtime has shut down, their operations fail with an
@@ -33,11 +34,13 @@ mod address;
 mod lookup;
 mod operation;
 mod tcp;
+pub mod udp;
 
 pub use address::ToSocketAddrs;
 pub use lookup::{LookupHost, lookup_host};
 pub use tcp::{
     Accept, Bind, Connect, Incoming, OwnedReadHalf, OwnedWriteHalf, Peek, Read, ReadExact,
-    ReadHalf, ReadVectored, Readiness, ReuniteError, TcpListener, TcpStream, Write, WriteAll,
-    WriteHalf, WriteVectored,
+    ReadHalf, ReadOwned, ReadVectored, Readiness, ReuniteError, TcpListener, TcpSocket, TcpStream,
+    Write, WriteAll, WriteHalf, WriteOwned, WriteVectored,
 };
+pub use udp::UdpSocket;

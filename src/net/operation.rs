@@ -74,6 +74,47 @@ impl Request {
     }
 }
 
+/// Declares the futures of operations on a kind of socket: what each has beside the operation, and
+/// what it gives. Each has a method `advance`, which is its poll.
+macro_rules! operations {
+    (
+        of $socket:ty;
+
+        $(
+            $(#[$attribute:meta])*
+            $name:ident<$lifetime:lifetime $(, $inner:lifetime)?> {
+                $($field:ident: $type:ty),*
+            } -> $output:ty;
+        )+
+    ) => {$(
+        $(#[$attribute])*
+        #[must_use = "a future does nothing unless it is awaited"]
+        pub struct $name<$lifetime $(, $inner)?> {
+            pub(super) operation: Operation<$lifetime, $socket>,
+            $(pub(super) $field: $type,)*
+        }
+
+        impl<$lifetime $(, $inner)?> Future for $name<$lifetime $(, $inner)?> {
+            type Output = io::Result<$output>;
+
+            fn poll(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<$output>> {
+                self.advance(context)
+            }
+        }
+
+        impl<$lifetime $(, $inner)?> fmt::Debug for $name<$lifetime $(, $inner)?> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+pub(super) use operations;
+
 /// The operation of one future: what waits for it goes with it.
 pub(super) struct Operation<'a, S: Source> {
     waiting: Waiting<'a, S>,

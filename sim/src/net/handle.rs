@@ -129,6 +129,12 @@ impl Answer for (SocketId, SocketAddr) {
     }
 }
 
+impl Answer for (usize, SocketAddr) {
+    fn word(&self) -> u64 {
+        self.0.word() << 16 | self.1.word()
+    }
+}
+
 impl Answer for SocketAddr {
     fn word(&self) -> u64 {
         u64::from(self.port())

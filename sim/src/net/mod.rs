@@ -1,5 +1,5 @@
-//! The simulated network: hosts, TCP sockets that do not block, pollers, and what goes wrong
-//! between hosts.
+//! The simulated network: hosts, TCP and UDP sockets that do not block, pollers, and what goes
+//! wrong between hosts.
 //!
 //! Everything here is for simulated threads and belongs to the run that made it. On an ordinary
 //! thread calls answer `Unsupported`, and dropping does nothing; in another run, a socket, poller
@@ -33,6 +33,8 @@ mod handle;
 mod host;
 mod poller;
 mod tcp;
+mod tcp_socket;
+mod udp;
 
 pub use crate::network::{Event, Interest};
 pub use fault::{
@@ -41,3 +43,5 @@ pub use fault::{
 pub use host::{Host, add_host, open_pollers, open_sockets, resolve};
 pub use poller::{Poller, Source};
 pub use tcp::{TcpListener, TcpStream};
+pub use tcp_socket::TcpSocket;
+pub use udp::UdpSocket;

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::handle::{Handle, Socket, call, running_world};
-use super::{Event, Interest, TcpListener, TcpStream};
+use super::{Event, Interest, TcpListener, TcpStream, UdpSocket};
 use crate::kernel::World;
 use crate::kernel::event::{Operation, OperationKind};
 use crate::kernel::thread_table::WaitFor;
@@ -61,6 +61,7 @@ pub trait Watched {
 
 impl Source for TcpListener {}
 impl Source for TcpStream {}
+impl Source for UdpSocket {}
 
 impl Watched for TcpListener {
     fn socket(&self) -> &Socket {
@@ -69,6 +70,12 @@ impl Watched for TcpListener {
 }
 
 impl Watched for TcpStream {
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Watched for UdpSocket {
     fn socket(&self) -> &Socket {
         &self.0
     }

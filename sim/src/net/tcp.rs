@@ -70,6 +70,76 @@ impl TcpListener {
     }
 }
 
+/// The options that sockets have before they connect and after.
+macro_rules! options {
+    () => {
+        /// What `set_keepalive` has set.
+        ///
+        /// # Errors
+        /// None but `Unsupported`.
+        #[track_caller]
+        pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+            self.0.call(OperationKind::SocketOther, |net, _, id| net.keepalive(id))
+        }
+
+        /// Sets after how much silence the peer would be asked whether it is there, in whole
+        /// seconds. Simulated connections ask nothing, so nothing but `keepalive` changes.
+        ///
+        /// # Errors
+        /// `InvalidInput` for less than a second or more than 32,767.
+        #[track_caller]
+        pub fn set_keepalive(&self, keepalive: Option<Duration>) -> io::Result<()> {
+            self.0.call(OperationKind::SocketOther, |net, lent, id| {
+                net.set_keepalive(id, keepalive, lent)
+            })
+        }
+
+        /// How many bytes wait for acknowledgement before a write blocks.
+        ///
+        /// # Errors
+        /// None but `Unsupported`.
+        #[track_caller]
+        pub fn send_buffer_size(&self) -> io::Result<usize> {
+            self.0.call(OperationKind::SocketOther, |net, _, id| net.send_buffer(id))
+        }
+
+        /// Sets how many bytes wait for acknowledgement, from 4,608 to 425,984: what is less or
+        /// more becomes these.
+        ///
+        /// # Errors
+        /// None but `Unsupported`.
+        #[track_caller]
+        pub fn set_send_buffer_size(&self, size: usize) -> io::Result<()> {
+            self.0.call(OperationKind::SocketOther, |net, lent, id| {
+                net.set_send_buffer(id, size, lent)
+            })
+        }
+
+        /// How many bytes wait to be read before the peer is held back.
+        ///
+        /// # Errors
+        /// None but `Unsupported`.
+        #[track_caller]
+        pub fn recv_buffer_size(&self) -> io::Result<usize> {
+            self.0.call(OperationKind::SocketOther, |net, _, id| net.receive_buffer(id))
+        }
+
+        /// Sets how many bytes wait to be read, from 2,304 to 425,984: what is less or more
+        /// becomes these. What the peer was told to send may still come.
+        ///
+        /// # Errors
+        /// None but `Unsupported`.
+        #[track_caller]
+        pub fn set_recv_buffer_size(&self, size: usize) -> io::Result<()> {
+            self.0.call(OperationKind::SocketOther, |net, lent, id| {
+                net.set_receive_buffer(id, size, lent)
+            })
+        }
+    };
+}
+
+pub(super) use options;
+
 /// A TCP connection, or the attempt to make one. Closed when dropped.
 ///
 /// Every call answers `Unsupported` on an ordinary thread.
@@ -211,7 +281,7 @@ impl TcpStream {
     /// `InvalidInput` unless it is in `1..=255`.
     #[track_caller]
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.0.call(OperationKind::SocketOther, |net, _, id| net.set_ttl(id, ttl))
+        self.0.call(OperationKind::SocketOther, |net, lent, id| net.set_ttl(id, ttl, lent))
     }
 
     /// What [`TcpStream::set_linger`] has set.
@@ -230,6 +300,8 @@ impl TcpStream {
     /// None but `Unsupported`.
     #[track_caller]
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.0.call(OperationKind::SocketOther, |net, _, id| net.set_linger(id, linger))
+        self.0.call(OperationKind::SocketOther, |net, lent, id| net.set_linger(id, linger, lent))
     }
+
+    options!();
 }

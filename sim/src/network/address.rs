@@ -165,6 +165,11 @@ pub(super) fn serves(bound: IpAddr, ip: IpAddr) -> bool {
     bound == ip || (bound.is_unspecified() && (bound.is_ipv6() || ip.is_ipv4()))
 }
 
+/// Whether some address is served by sockets on either of two addresses.
+pub(super) fn overlap(a: IpAddr, b: IpAddr) -> bool {
+    serves(a, b) || serves(b, a)
+}
+
 /// How an IPv6 socket sees an IPv4 address.
 pub(super) fn mapped(address: SocketAddr) -> SocketAddr {
     match address.ip() {

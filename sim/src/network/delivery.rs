@@ -1,8 +1,8 @@
-//! The way of a segment: out of a connection, over a path, into another; and the timers.
+//! The way of a packet: out of a socket, over a path, into another; and the timers.
 
 use std::io::ErrorKind;
 
-use super::packet::{Packet, Pending, Segment};
+use super::packet::{Content, Packet, Pending, Segment};
 use super::socket::{Holder, Kind, SocketId};
 use super::tcp::State;
 use super::{HostId, Net, Surroundings};
@@ -32,7 +32,7 @@ impl Net {
     }
 
     /// Sends a packet: it arrives once, twice or not at all.
-    fn send(&mut self, packet: Packet, s: &mut impl Surroundings) {
+    pub(super) fn send_packet(&mut self, packet: Packet, s: &mut impl Surroundings) {
         let [first, copy] = self.paths.get(packet.from, packet.to).send(packet.size(), s);
         if let Some(at) = copy {
             self.schedule(at, Pending::Packet(packet.clone()), s);
@@ -60,30 +60,43 @@ impl Net {
             self.pending.insert(number, Pending::Packet(packet));
             return;
         }
-        let Packet { to, source, target, ref segment, .. } = packet;
+        match &packet.content {
+            Content::Segment(segment) => self.segment_reaches_host(&packet, segment, s),
+            Content::Datagram(payload) => self.datagram_reaches_host(&packet, payload, s),
+            Content::PortUnreachable => self.port_is_unreachable(&packet, s),
+        }
+    }
+
+    fn segment_reaches_host(
+        &mut self,
+        packet: &Packet,
+        segment: &Segment,
+        s: &mut impl Surroundings,
+    ) {
         if !segment.payload.is_empty() {
             s.observe(&segment.payload);
         }
-        if let Some(id) = self.connection_for(&packet, s.now()) {
+        if let Some(id) = self.connection_for(packet, segment, s.now()) {
             self.segment_arrives(id, segment, s);
             return;
         }
         if segment.syn
             && segment.ack.is_none()
-            && let Some(listener) = self.listener_for(to, target)
+            && let Some(listener) = self.listener_for(packet.to, packet.target)
         {
-            self.answer_syn(listener, (packet.from, source), target, segment, s);
+            let peer = (packet.from, packet.source);
+            self.answer_syn(listener, peer, packet.target, segment, s);
         } else if let Some(refusal) = segment.refusal() {
-            self.send(packet.reply(refusal), s);
+            self.send_packet(packet.reply(Content::Segment(refusal)), s);
         }
     }
 
-    /// The connection that a packet belongs to, unless it opens a new one in its place.
-    fn connection_for(&mut self, packet: &Packet, now: u64) -> Option<SocketId> {
+    /// The connection that a segment belongs to, unless it opens a new one in its place.
+    fn connection_for(&mut self, packet: &Packet, segment: &Segment, now: u64) -> Option<SocketId> {
         let key = (packet.to, packet.target.port(), packet.target.ip(), packet.source);
         let id = *self.connections.get(&key)?;
         let Kind::Stream(stream) = &mut self.sockets.get_mut(&id)?.kind else { return None };
-        if stream.connection.yields_to(&packet.segment) {
+        if stream.connection.yields_to(segment) {
             stream.connection.end();
             self.settle(id, now);
             return None;
@@ -154,8 +167,9 @@ impl Net {
         }
         if let Some(to) = peer {
             for segment in segments {
-                let packet = Packet { from: host, to, source: local, target: remote, segment };
-                self.send(packet, s);
+                let content = Content::Segment(segment);
+                let packet = Packet { from: host, to, source: local, target: remote, content };
+                self.send_packet(packet, s);
             }
         }
         self.mark(id, edges, s);

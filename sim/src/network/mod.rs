@@ -1,5 +1,5 @@
-//! The simulated network: hosts, links between them, TCP sockets, pollers. Programs see it as
-//! [`net`](crate::net).
+//! The simulated network: hosts, links between them, TCP and UDP sockets, pollers. Programs see it
+//! as [`net`](crate::net).
 //!
 //! A deterministic state machine. It has no thread, no clock and no source of chance of its own:
 //! whoever owns the [`Net`] lends it [`Surroundings`] with each call, which tell the time, take
@@ -16,14 +16,18 @@
 //! |---|---|
 //! | `address` | hosts, names, addresses, ports |
 //! | `link` | links and paths: latency, bandwidth, loss, order, holds |
-//! | `packet` | segments and packets |
+//! | `packet` | segments, datagrams and packets |
 //! | `tcp`, `send`, `receive`, `retransmit` | one connection: states, both halves, its timer |
-//! | `socket` | the socket table and what programs call |
+//! | `socket` | the socket table, listeners and connections, and what programs call |
+//! | `idle`, `options` | TCP sockets before they listen or connect, and what programs set on all |
+//! | `udp` | UDP sockets: binding, sending, and what is received |
 //! | `poller` | readiness by edges |
 //! | `delivery` | the way of a packet, timers, the end of connections |
 //!
 //! What is simplified against a real network: there is no congestion window, acknowledgements are
-//! not delayed, sequence numbers do not wrap, and buffers are of fixed size (64 KiB each way).
+//! not delayed, sequence numbers do not wrap, keepalive sends nothing, and buffers have a fixed
+//! size (64 KiB each way) unless a program sets another. A datagram travels whole, in one packet.
+//! There is neither broadcast nor multicast.
 //!
 //! Every wait in here ends: a connection whose peer is silent fails after [`USER_TIMEOUT`], one
 //! that its program has closed sooner. The one exception is a peer that answers but whose program
@@ -33,7 +37,9 @@
 
 mod address;
 mod delivery;
+mod idle;
 mod link;
+mod options;
 mod packet;
 mod poller;
 mod receive;
@@ -43,8 +49,9 @@ mod socket;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 
@@ -107,6 +114,10 @@ pub(crate) struct Net {
     connections: BTreeMap<Ends, SocketId>,
     /// Every listener, by host, port and address.
     listeners: BTreeMap<(HostId, u16, IpAddr), SocketId>,
+    /// Every TCP socket that is bound and neither listens nor connects yet.
+    bound: BTreeSet<(HostId, u16, IpAddr, SocketId)>,
+    /// Every UDP socket, by host, port and address.
+    udp: BTreeMap<(HostId, u16, IpAddr), SocketId>,
     pollers: BTreeMap<PollerId, Poller>,
     /// What `arrive` will be called for, and packets that are held.
     pending: BTreeMap<u64, Pending>,
@@ -127,6 +138,8 @@ impl Net {
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            bound: BTreeSet::new(),
+            udp: BTreeMap::new(),
             pollers: BTreeMap::new(),
             pending: BTreeMap::new(),
             expiring: VecDeque::new(),
@@ -185,6 +198,8 @@ impl Net {
         self.sockets.retain(|_, socket| socket.host != host);
         self.connections.retain(|ends, _| ends.0 != host);
         self.listeners.retain(|key, _| key.0 != host);
+        self.bound.retain(|key| key.0 != host);
+        self.udp.retain(|key, _| key.0 != host);
         self.pollers.retain(|_, poller| poller.host != host);
         self.hosts.set_up(host, crash == Crash::Reset);
     }

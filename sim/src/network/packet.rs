@@ -1,4 +1,4 @@
-//! What travels: TCP segments, in packets from host to host.
+//! What travels: TCP segments and UDP datagrams, in packets from host to host.
 
 use std::net::SocketAddr;
 
@@ -8,8 +8,14 @@ use super::socket::SocketId;
 /// The most payload that one segment carries, in bytes.
 pub(crate) const MAX_SEGMENT: u64 = 1_460;
 
-/// What the headers of a packet add to its size on the link.
-const HEADERS: u64 = 40;
+/// What the headers of IP and TCP add to the size of a segment on the link.
+const SEGMENT_HEADERS: u64 = 40;
+
+/// What the headers of IP and UDP add to the size of a datagram.
+const DATAGRAM_HEADERS: u64 = 28;
+
+/// The size of the answer that nobody receives on a port: headers, and those of what it answers.
+const PORT_UNREACHABLE_SIZE: u64 = 56;
 
 /// A TCP segment. Sequence numbers are 64 bits wide and never wrap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,25 +58,38 @@ impl Segment {
     }
 }
 
-/// A segment on its way.
+/// What a packet carries.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Segment(Segment),
+    Datagram(Vec<u8>),
+    /// ICMP's answer to a datagram for a port on which nobody receives.
+    PortUnreachable,
+}
+
+/// Something on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Packet {
     pub(super) from: HostId,
     pub(super) to: HostId,
     pub(super) source: SocketAddr,
     pub(super) target: SocketAddr,
-    pub(super) segment: Segment,
+    pub(super) content: Content,
 }
 
 impl Packet {
     /// Bytes that it takes on the link.
     pub(super) fn size(&self) -> u64 {
-        HEADERS + self.segment.payload.len() as u64
+        match &self.content {
+            Content::Segment(segment) => SEGMENT_HEADERS + segment.payload.len() as u64,
+            Content::Datagram(payload) => DATAGRAM_HEADERS + payload.len() as u64,
+            Content::PortUnreachable => PORT_UNREACHABLE_SIZE,
+        }
     }
 
-    /// The packet that carries `segment` back to where this one came from.
-    pub(super) fn reply(&self, segment: Segment) -> Packet {
-        Packet { from: self.to, to: self.from, source: self.target, target: self.source, segment }
+    /// The packet that carries `content` back to where this one came from.
+    pub(super) fn reply(&self, content: Content) -> Packet {
+        Packet { from: self.to, to: self.from, source: self.target, target: self.source, content }
     }
 }
 

@@ -1,14 +1,17 @@
-//! The receiving half of a connection: a buffer of fixed size, reassembly, the window.
+//! The receiving half of a connection: a buffer, reassembly, the window.
 //!
 //! The right edge of the window is the bytes read so far plus the size of the buffer. It never
-//! moves back, so what fits into the window fits into the buffer.
+//! moves back, so what fits into the window fits into the buffer; where a program makes the buffer
+//! smaller, what the peer was promised before still fits.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Bytes that a connection keeps for its program to read.
+/// Bytes that a connection keeps for its program to read, unless the program says otherwise.
 pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 
 pub(super) struct ReceiveHalf {
+    /// Bytes that the buffer is to hold.
+    capacity: usize,
     /// The number expected next.
     next: u64,
     /// Bytes in order, not yet read.
@@ -25,8 +28,9 @@ pub(super) struct ReceiveHalf {
 
 impl ReceiveHalf {
     /// `next` is the first number expected.
-    pub(super) fn new(next: u64) -> ReceiveHalf {
+    pub(super) fn new(next: u64, capacity: usize) -> ReceiveHalf {
         ReceiveHalf {
+            capacity,
             next,
             buffer: VecDeque::new(),
             early: BTreeMap::new(),
@@ -34,6 +38,14 @@ impl ReceiveHalf {
             ended: false,
             told: next,
         }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -49,12 +61,13 @@ impl ReceiveHalf {
     }
 
     fn window(&self) -> u64 {
-        (RECEIVE_BUFFER - self.buffer.len()) as u64
+        self.edge() - self.next
     }
 
     /// The first number past the window.
     pub(super) fn edge(&self) -> u64 {
-        self.next + self.window()
+        let free = self.capacity.saturating_sub(self.buffer.len()) as u64;
+        self.told.max(self.next + free)
     }
 
     /// The window, which the peer is about to be told.
@@ -66,7 +79,7 @@ impl ReceiveHalf {
     /// Whether the window has opened so much that the peer should hear of it: by half the buffer,
     /// so that a slow reader does not invite tiny segments.
     pub(super) fn should_tell(&self) -> bool {
-        !self.ended && self.edge() - self.told >= RECEIVE_BUFFER as u64 / 2
+        !self.ended && self.edge() - self.told >= self.capacity as u64 / 2
     }
 
     /// Takes bytes whose first has the number `seq`, as far as they are new and fit the window;
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn pieces_in_any_order_and_overlapping_are_put_together() {
-        let mut half = ReceiveHalf::new(100);
+        let mut half = ReceiveHalf::new(100, RECEIVE_BUFFER);
         assert!(!half.accept(106, b"ghi"));
         assert!(!half.accept(103, b"defg"));
         half.fin(109);
@@ -163,7 +176,7 @@ mod tests {
 
     #[test]
     fn nothing_past_the_window_is_kept() {
-        let mut half = ReceiveHalf::new(0);
+        let mut half = ReceiveHalf::new(0, RECEIVE_BUFFER);
         assert!(half.accept(0, &vec![1; RECEIVE_BUFFER + 10]));
         assert_eq!(half.advertise(), 0);
         assert!(!half.accept(RECEIVE_BUFFER as u64, b"x"));
@@ -175,8 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn a_smaller_buffer_keeps_what_was_promised_and_a_larger_one_promises_more() {
+        let mut half = ReceiveHalf::new(0, 10_000);
+        assert_eq!(half.advertise(), 10_000);
+        half.set_capacity(4_000);
+        assert_eq!(half.advertise(), 10_000);
+        assert!(half.accept(0, &[1; 10_000]));
+        assert_eq!(half.advertise(), 0);
+        assert_eq!(half.take(&mut [0; 9_000]), 9_000);
+        assert_eq!(half.advertise(), 3_000);
+        half.set_capacity(6_000);
+        assert_eq!(half.advertise(), 5_000);
+    }
+
+    #[test]
     fn peeking_takes_nothing() {
-        let mut half = ReceiveHalf::new(0);
+        let mut half = ReceiveHalf::new(0, RECEIVE_BUFFER);
         half.accept(0, b"abc");
         let mut two = [0; 2];
         assert_eq!(half.peek(&mut two), 2);

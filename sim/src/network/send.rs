@@ -20,7 +20,8 @@ use std::collections::VecDeque;
 use super::packet::{MAX_SEGMENT, Segment};
 use super::retransmit::Retransmit;
 
-/// Bytes that a connection keeps until its peer has acknowledged them.
+/// Bytes that a connection keeps until its peer has acknowledged them, unless its program says
+/// otherwise.
 pub(crate) const SEND_BUFFER: usize = 64 * 1024;
 
 /// Duplicate acknowledgements that stand for a loss.
@@ -36,6 +37,8 @@ pub(super) struct Piece {
 
 pub(super) struct SendHalf {
     buffer: VecDeque<u8>,
+    /// Bytes that the buffer takes.
+    capacity: usize,
     /// The number of the first byte in the buffer.
     base: u64,
     /// The lowest number that the peer has not acknowledged.
@@ -66,6 +69,7 @@ impl SendHalf {
         timer.start(now);
         SendHalf {
             buffer: VecDeque::new(),
+            capacity: SEND_BUFFER,
             base: initial + 1,
             unacknowledged: initial,
             next: initial + 1,
@@ -92,8 +96,9 @@ impl SendHalf {
         &self.timer
     }
 
-    pub(super) fn nodelay(&self) -> bool {
-        self.nodelay
+    /// A buffer that holds more than its new capacity takes no more until it has room.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     pub(super) fn set_nodelay(&mut self, nodelay: bool) {
@@ -125,12 +130,12 @@ impl SendHalf {
 
     /// Whether so much is free that writing is worth while: a third of the buffer, as on Linux.
     pub(super) fn has_room(&self) -> bool {
-        SEND_BUFFER - self.buffer.len() >= SEND_BUFFER / 3
+        self.capacity.saturating_sub(self.buffer.len()) >= self.capacity / 3
     }
 
     /// Takes what fits of `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(SEND_BUFFER - self.buffer.len());
+        let count = bytes.len().min(self.capacity.saturating_sub(self.buffer.len()));
         self.buffer.extend(&bytes[..count]);
         count
     }

@@ -1,4 +1,4 @@
-//! The socket table: listeners and connections, and what programs do with them.
+//! The socket table, listeners and connections, and what programs do with them.
 //!
 //! A socket outlives its program's handle as long as its connection has bytes to deliver or waits
 //! for the peer, as in any operating system; [`Holder`] says who still cares.
@@ -8,17 +8,16 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
 
-use super::address::{FIRST_EPHEMERAL, HostId, LOWEST, loopback_like, mapped, serves};
+use super::address::{FIRST_EPHEMERAL, HostId, LOWEST, loopback_like, mapped, overlap, serves};
+use super::options::TcpOptions;
 use super::packet::{Pending, Segment};
 use super::poller::{Edges, Readiness, Registration};
 use super::tcp::{Connection, State};
+use super::udp::Udp;
 use super::{Net, Surroundings};
 
 /// The longest queue of connections that a listener gets, as on Linux.
 const LONGEST_BACKLOG: u32 = 4_096;
-
-/// The hops that packets may take unless a program says otherwise, as on Linux.
-const DEFAULT_TTL: u8 = 64;
 
 /// After this many nanoseconds `connect` to an address that no host has fails: three seconds,
 /// which three unanswered questions for its owner take.
@@ -52,12 +51,17 @@ pub(super) struct Socket {
 }
 
 pub(super) enum Kind {
+    /// TCP that neither listens nor connects yet.
+    Idle(TcpOptions),
     Listener(Listener),
     Stream(Box<Stream>),
+    Udp(Box<Udp>),
 }
 
 pub(super) struct Listener {
     backlog: usize,
+    /// Those that its connections begin with.
+    pub(super) options: TcpOptions,
     /// Connections to be accepted.
     queue: VecDeque<SocketId>,
 }
@@ -76,9 +80,7 @@ pub(super) struct Stream {
     pub(super) peer: Option<HostId>,
     /// An IPv6 socket with IPv4 addresses.
     mapped: bool,
-    linger: Option<Duration>,
-    /// Hops that its packets may take. Links have no hops, so it is merely remembered.
-    ttl: u8,
+    pub(super) options: TcpOptions,
     /// The earliest time that its timer is set for.
     pub(super) timer_at: Option<u64>,
     /// When a connection in this state, which nothing else ends, is forgotten.
@@ -93,7 +95,7 @@ impl Socket {
 
     pub(super) fn ends(&self) -> Option<Ends> {
         match &self.kind {
-            Kind::Listener(_) => None,
+            Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) => None,
             Kind::Stream(stream) => {
                 Some((self.host, self.local.port(), self.local.ip(), stream.remote))
             }
@@ -101,9 +103,10 @@ impl Socket {
     }
 
     /// One of its addresses as its program sees it.
-    fn shown(&self, address: SocketAddr) -> SocketAddr {
+    pub(super) fn shown(&self, address: SocketAddr) -> SocketAddr {
         match &self.kind {
             Kind::Stream(stream) if stream.mapped => mapped(address),
+            Kind::Udp(udp) if udp.is_ipv6 => mapped(address),
             _ => address,
         }
     }
@@ -111,7 +114,13 @@ impl Socket {
     /// What a report says of it.
     pub(super) fn describe(&self) -> String {
         match &self.kind {
+            Kind::Idle(_) if self.local.port() == 0 => "TCP socket, not bound".to_owned(),
+            Kind::Idle(_) => format!("TCP socket {}, not connected", self.local),
             Kind::Listener(_) => format!("listener {}", self.local),
+            Kind::Udp(udp) => match udp.peer {
+                None => format!("UDP socket {}", self.local),
+                Some(peer) => format!("UDP socket {} to {peer}", self.local),
+            },
             Kind::Stream(stream) => format!(
                 "connection {} to {}, {}",
                 self.local,
@@ -129,13 +138,24 @@ impl Net {
     /// `SO_REUSEADDR`, which std and mio set, connections of the port do not matter.
     ///
     /// # Errors
-    /// `AddrInUse` if the port has a listener, or no port is free; `AddrNotAvailable` for an
-    /// address that the host does not have.
+    /// `AddrInUse` if the port has a listener or is bound, or no port is free; `AddrNotAvailable`
+    /// for an address that the host does not have.
     pub(crate) fn listen(
         &mut self,
         host: HostId,
         address: SocketAddr,
         backlog: u32,
+    ) -> io::Result<SocketId> {
+        self.listen_with(host, address, backlog, TcpOptions::default())
+    }
+
+    /// As [`Net::listen`], with options of the program's.
+    pub(super) fn listen_with(
+        &mut self,
+        host: HostId,
+        address: SocketAddr,
+        backlog: u32,
+        options: TcpOptions,
     ) -> io::Result<SocketId> {
         let ip = address.ip();
         if !self.hosts.may_bind(host, ip) {
@@ -145,9 +165,7 @@ impl Net {
             0 => self.free_port(host, |net, port| net.is_in_use(host, port))?,
             port => port,
         };
-        let conflict =
-            self.listeners_on(host, port).any(|(other, _)| serves(other, ip) || serves(ip, other));
-        if conflict {
+        if self.is_listened_on(host, port, ip) || self.is_reserved(host, port, ip) {
             return Err(ErrorKind::AddrInUse.into());
         }
         let backlog = backlog.min(LONGEST_BACKLOG) as usize;
@@ -156,7 +174,7 @@ impl Net {
             local: SocketAddr::new(ip, port),
             holder: Holder::Program,
             registration: None,
-            kind: Kind::Listener(Listener { backlog, queue: VecDeque::new() }),
+            kind: Kind::Listener(Listener { backlog, options, queue: VecDeque::new() }),
         });
         self.listeners.insert((host, port, ip), id);
         Ok(id)
@@ -195,6 +213,18 @@ impl Net {
         remote: SocketAddr,
         s: &mut impl Surroundings,
     ) -> io::Result<SocketId> {
+        self.connect_with(host, local, remote, TcpOptions::default(), s)
+    }
+
+    /// As [`Net::connect`], with options of the program's.
+    pub(super) fn connect_with(
+        &mut self,
+        host: HostId,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        options: TcpOptions,
+        s: &mut impl Surroundings,
+    ) -> io::Result<SocketId> {
         let now = s.now();
         self.forget_expired(now);
         let asked = remote.ip();
@@ -209,19 +239,20 @@ impl Net {
         let port = match local.map_or(0, |local| local.port()) {
             // A port equal to the remote one of this host would connect to itself.
             0 => self.free_port(host, |net, port| {
-                taken(net, port) || SocketAddr::new(source, port) == remote
+                taken(net, port)
+                    || net.bound_on(host, port).next().is_some()
+                    || SocketAddr::new(source, port) == remote
             })?,
             port if taken(self, port) => return Err(ErrorKind::AddrInUse.into()),
             port => port,
         };
         let peer = if ip.is_loopback() { Some(host) } else { self.hosts.at(ip) };
         let stream = Stream {
-            connection: Connection::connect(self.initial_number(), now),
+            connection: Connection::connect(self.initial_number(), &options, now),
             remote,
             peer,
             mapped: canonical != asked,
-            linger: None,
-            ttl: DEFAULT_TTL,
+            options,
             timer_at: None,
             expires: None,
         };
@@ -295,7 +326,8 @@ impl Net {
 
     /// Closes a socket. The bytes of a connection are delivered still, unless bytes from its peer
     /// were not read or linger is zero: then it is reset. A listener resets the connections that
-    /// nobody accepted. A socket that is closed, or went with its host, is left alone.
+    /// nobody accepted; what a UDP socket has received is gone. A socket that is closed, or went
+    /// with its host, is left alone.
     pub(crate) fn close(&mut self, id: SocketId, s: &mut impl Surroundings) {
         if self.held(id).is_err() {
             return;
@@ -304,6 +336,12 @@ impl Net {
         let Ok(socket) = self.held_mut(id) else { return };
         socket.holder = Holder::Nobody;
         match &mut socket.kind {
+            Kind::Idle(_) => self.forget_idle(id),
+            Kind::Udp(_) => {
+                let key = (socket.host, socket.local.port(), socket.local.ip());
+                self.udp.remove(&key);
+                self.sockets.remove(&id);
+            }
             Kind::Listener(listener) => {
                 let queue = std::mem::take(&mut listener.queue);
                 let key = (socket.host, socket.local.port(), socket.local.ip());
@@ -312,7 +350,7 @@ impl Net {
                 self.close_backlog(id, queue, s);
             }
             Kind::Stream(stream) => {
-                let reset = stream.linger == Some(Duration::ZERO);
+                let reset = stream.options.linger == Some(Duration::ZERO);
                 stream.connection.close(reset, s.now());
                 self.drive(id, s);
             }
@@ -360,96 +398,35 @@ impl Net {
     /// The address of the peer.
     ///
     /// # Errors
-    /// `NotConnected` before the connection is established, and after it has ended.
+    /// `NotConnected` before the connection is established, and after it has ended; of a UDP
+    /// socket that is not connected.
     pub(crate) fn peer_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
         let socket = self.held(socket)?;
-        match &socket.kind {
-            Kind::Stream(stream) if stream.connection.is_connected() => {
-                Ok(socket.shown(stream.remote))
-            }
-            _ => Err(ErrorKind::NotConnected.into()),
-        }
+        let peer = match &socket.kind {
+            Kind::Stream(stream) if stream.connection.is_connected() => Some(stream.remote),
+            Kind::Udp(udp) => udp.peer,
+            _ => None,
+        };
+        peer.map(|peer| socket.shown(peer)).ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
-    /// The error that ended the connection, once; a listener has none.
+    /// The error that ended the connection, or that a UDP socket's peer has answered, once; others
+    /// have none.
     ///
     /// # Errors
     /// None but those of every call.
     pub(crate) fn take_error(&mut self, socket: SocketId) -> io::Result<Option<io::Error>> {
         match &mut self.held_mut(socket)?.kind {
-            Kind::Listener(_) => Ok(None),
+            Kind::Idle(_) | Kind::Listener(_) => Ok(None),
             Kind::Stream(stream) => Ok(stream.connection.take_error().map(io::Error::from)),
+            Kind::Udp(udp) => Ok(udp.take_error().map(io::Error::from)),
         }
-    }
-
-    /// Whether small segments are sent at once.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a listener.
-    pub(crate) fn nodelay(&self, socket: SocketId) -> io::Result<bool> {
-        Ok(self.stream(socket)?.connection.nodelay())
-    }
-
-    /// Whether small segments are to be sent at once, or wait while others are in flight.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a listener.
-    pub(crate) fn set_nodelay(
-        &mut self,
-        socket: SocketId,
-        nodelay: bool,
-        s: &mut impl Surroundings,
-    ) -> io::Result<()> {
-        let now = s.now();
-        self.stream_mut(socket)?.connection.set_nodelay(nodelay, now);
-        self.drive(socket, s);
-        Ok(())
-    }
-
-    /// How many hops its packets may take.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a listener.
-    pub(crate) fn ttl(&self, socket: SocketId) -> io::Result<u32> {
-        Ok(self.stream(socket)?.ttl.into())
-    }
-
-    /// Sets what [`Net::ttl`] answers.
-    ///
-    /// # Errors
-    /// `InvalidInput` unless it is in `1..=255`, and for a listener.
-    pub(crate) fn set_ttl(&mut self, socket: SocketId, ttl: u32) -> io::Result<()> {
-        let ttl = u8::try_from(ttl).ok().filter(|ttl| *ttl > 0).ok_or(ErrorKind::InvalidInput)?;
-        self.stream_mut(socket)?.ttl = ttl;
-        Ok(())
-    }
-
-    /// What [`Net::set_linger`] has set.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a listener.
-    pub(crate) fn linger(&self, socket: SocketId) -> io::Result<Option<Duration>> {
-        Ok(self.stream(socket)?.linger)
-    }
-
-    /// With zero, closing resets the connection. Other values change nothing: a non-blocking
-    /// socket does not wait in close.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a listener.
-    pub(crate) fn set_linger(
-        &mut self,
-        socket: SocketId,
-        linger: Option<Duration>,
-    ) -> io::Result<()> {
-        self.stream_mut(socket)?.linger = linger;
-        Ok(())
     }
 }
 
 /// What the rest of the network asks of the table.
 impl Net {
-    fn add_socket(&mut self, socket: Socket) -> SocketId {
+    pub(super) fn add_socket(&mut self, socket: Socket) -> SocketId {
         self.last_socket += 1;
         let id = SocketId(self.last_socket);
         self.sockets.insert(id, socket);
@@ -467,24 +444,18 @@ impl Net {
         socket.ok_or_else(closed)
     }
 
-    fn stream(&self, id: SocketId) -> io::Result<&Stream> {
-        match &self.held(id)?.kind {
-            Kind::Stream(stream) => Ok(stream.as_ref()),
-            Kind::Listener(_) => Err(ErrorKind::InvalidInput.into()),
-        }
-    }
-
     fn stream_mut(&mut self, id: SocketId) -> io::Result<&mut Stream> {
         match &mut self.held_mut(id)?.kind {
             Kind::Stream(stream) => Ok(stream.as_mut()),
-            Kind::Listener(_) => Err(ErrorKind::InvalidInput.into()),
+            _ => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
     pub(super) fn readiness(&self, id: SocketId) -> Readiness {
         match self.sockets.get(&id).map(|socket| &socket.kind) {
-            None => Readiness::default(),
+            None | Some(Kind::Idle(_)) => Readiness::default(),
             Some(Kind::Stream(stream)) => stream.connection.readiness(),
+            Some(Kind::Udp(udp)) => udp.readiness(),
             Some(Kind::Listener(listener)) => {
                 Readiness { readable: !listener.queue.is_empty(), ..Readiness::default() }
             }
@@ -498,17 +469,30 @@ impl Net {
             .map(|(key, id)| (key.2, *id))
     }
 
-    fn is_in_use(&self, host: HostId, port: u16) -> bool {
-        let lowest = (host, port, LOWEST, SocketAddr::new(LOWEST, 0));
-        self.listeners_on(host, port).next().is_some()
-            || self
-                .connections
-                .range(lowest..)
-                .next()
-                .is_some_and(|(key, _)| (key.0, key.1) == (host, port))
+    /// Whether a listener on the port serves `ip`, or something that `ip` serves.
+    pub(super) fn is_listened_on(&self, host: HostId, port: u16, ip: IpAddr) -> bool {
+        self.listeners_on(host, port).any(|(other, _)| overlap(other, ip))
     }
 
-    fn free_port(&mut self, host: HostId, taken: impl Fn(&Net, u16) -> bool) -> io::Result<u16> {
+    /// The local addresses of the connections of a port.
+    pub(super) fn connected_on(&self, host: HostId, port: u16) -> impl Iterator<Item = IpAddr> {
+        self.connections
+            .range((host, port, LOWEST, SocketAddr::new(LOWEST, 0))..)
+            .take_while(move |(key, _)| (key.0, key.1) == (host, port))
+            .map(|(key, _)| key.2)
+    }
+
+    pub(super) fn is_in_use(&self, host: HostId, port: u16) -> bool {
+        self.listeners_on(host, port).next().is_some()
+            || self.bound_on(host, port).next().is_some()
+            || self.connected_on(host, port).next().is_some()
+    }
+
+    pub(super) fn free_port(
+        &mut self,
+        host: HostId,
+        taken: impl Fn(&Net, u16) -> bool,
+    ) -> io::Result<u16> {
         for _ in FIRST_EPHEMERAL..=u16::MAX {
             let port = self.hosts.next_port(host);
             if !taken(self, port) {
@@ -545,15 +529,15 @@ impl Net {
             return;
         }
         let Some(socket) = self.sockets.get(&listener) else { return };
+        let Kind::Listener(Listener { options, .. }) = socket.kind else { return };
         let host = socket.host;
         let mapped = socket.local.is_ipv6() && target.is_ipv4();
         let stream = Stream {
-            connection: Connection::answer(self.initial_number(), syn, s.now()),
+            connection: Connection::answer(self.initial_number(), syn, &options, s.now()),
             remote: source,
             peer: Some(peer),
             mapped,
-            linger: None,
-            ttl: DEFAULT_TTL,
+            options,
             timer_at: None,
             expires: None,
         };

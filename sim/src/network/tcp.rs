@@ -34,6 +34,7 @@
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 
+use super::options::TcpOptions;
 use super::packet::Segment;
 use super::poller::{Edges, Readiness};
 use super::receive::ReceiveHalf;
@@ -99,11 +100,11 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that sends its SYN, numbered `initial`.
-    pub(super) fn connect(initial: u64, now: u64) -> Connection {
+    pub(super) fn connect(initial: u64, options: &TcpOptions, now: u64) -> Connection {
         let mut connection = Connection {
             state: State::SynSent,
             send: SendHalf::new(initial, now),
-            receive: ReceiveHalf::new(0),
+            receive: ReceiveHalf::new(0, options.receive_buffer),
             error: None,
             read_shut: false,
             detached: false,
@@ -112,16 +113,23 @@ impl Connection {
             outgoing: Vec::new(),
             edges: Edges::default(),
         };
+        connection.send.set_nodelay(options.nodelay);
+        connection.send.set_capacity(options.send_buffer);
         connection.send_syn();
         connection
     }
 
     /// A connection that answers `syn` with its own, numbered `initial`.
-    pub(super) fn answer(initial: u64, syn: &Segment, now: u64) -> Connection {
-        let mut connection = Connection::connect(initial, now);
+    pub(super) fn answer(
+        initial: u64,
+        syn: &Segment,
+        options: &TcpOptions,
+        now: u64,
+    ) -> Connection {
+        let mut connection = Connection::connect(initial, options, now);
         connection.outgoing.clear();
         connection.state = State::SynReceived;
-        connection.receive = ReceiveHalf::new(syn.seq + 1);
+        connection.receive = ReceiveHalf::new(syn.seq + 1, options.receive_buffer);
         connection.echo = syn.sent;
         connection.send_syn();
         connection
@@ -262,12 +270,16 @@ impl Connection {
         self.error.take()
     }
 
-    pub(super) fn nodelay(&self) -> bool {
-        self.send.nodelay()
-    }
-
-    pub(super) fn set_nodelay(&mut self, nodelay: bool, now: u64) {
-        self.send.set_nodelay(nodelay);
+    /// The program has changed an option.
+    pub(super) fn apply(&mut self, options: &TcpOptions, now: u64) {
+        let had_room = self.send.has_room();
+        self.send.set_nodelay(options.nodelay);
+        self.send.set_capacity(options.send_buffer);
+        self.edges.write |= !had_room && self.send.has_room();
+        self.receive.set_capacity(options.receive_buffer);
+        if self.is_connected() && self.receive.should_tell() {
+            self.ack_due = true;
+        }
         self.flush(now);
     }
 
@@ -356,7 +368,7 @@ impl Connection {
         if !segment.syn {
             return;
         }
-        self.receive = ReceiveHalf::new(segment.seq + 1);
+        self.receive = ReceiveHalf::new(segment.seq + 1, self.receive.capacity());
         self.echo = segment.sent;
         match segment.ack {
             Some(ack) => {
@@ -561,9 +573,10 @@ mod tests {
 
     /// Two connected ends, with an ideal wire between them.
     fn pair() -> (Connection, Connection) {
-        let mut client = Connection::connect(1_000, 0);
+        let options = TcpOptions::default();
+        let mut client = Connection::connect(1_000, &options, 0);
         let (sent, _) = client.take_output(0);
-        let mut server = Connection::answer(2_000, &sent[0], 0);
+        let mut server = Connection::answer(2_000, &sent[0], &options, 0);
         exchange(&mut client, &mut server);
         assert_eq!((client.state, server.state), (State::Established, State::Established));
         (client, server)
@@ -604,8 +617,8 @@ mod tests {
 
     #[test]
     fn both_ends_connect_at_once() {
-        let mut one = Connection::connect(1_000, 0);
-        let mut other = Connection::connect(2_000, 0);
+        let mut one = Connection::connect(1_000, &TcpOptions::default(), 0);
+        let mut other = Connection::connect(2_000, &TcpOptions::default(), 0);
         exchange(&mut one, &mut other);
         assert_eq!((one.state, other.state), (State::Established, State::Established));
         assert_eq!(one.write(b"hello", 0).unwrap(), 5);
@@ -661,7 +674,7 @@ mod tests {
 
     #[test]
     fn a_stale_answer_to_a_syn_is_refused() {
-        let mut client = Connection::connect(1_000, 0);
+        let mut client = Connection::connect(1_000, &TcpOptions::default(), 0);
         client.take_output(0);
         let stale = Segment { seq: 7, ack: Some(900), syn: true, ..Segment::default() };
         client.on_segment(&stale, 0);

@@ -13,7 +13,7 @@ use crate::net::{LookupHost, ToSocketAddrs};
 use crate::platform::net as system;
 use crate::runtime::Io;
 
-/// The future of [`TcpStream::connect`].
+/// The future of [`TcpStream::connect`] and [`TcpSocket::connect`](super::TcpSocket::connect).
 ///
 /// Cancel safety: dropping it gives the attempt up. A connection that was made just then is
 /// closed.
@@ -21,6 +21,8 @@ use crate::runtime::Io;
 pub struct Connect {
     io: Io,
     lookup: LookupHost,
+    /// What the first address is tried with, if the program has made it.
+    socket: Option<system::TcpSocket>,
     /// The addresses that are still to be tried; `None` before they are known.
     addresses: Option<std::vec::IntoIter<SocketAddr>>,
     /// The attempt under way.
@@ -37,11 +39,32 @@ impl Connect {
         place: &'static Location<'static>,
     ) -> Connect {
         let lookup = LookupHost::new(io, address, place);
-        Connect { io: io.clone(), lookup, addresses: None, stream: None, error: None, place }
+        Connect {
+            io: io.clone(),
+            lookup,
+            socket: None,
+            addresses: None,
+            stream: None,
+            error: None,
+            place,
+        }
     }
 
-    fn begin(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::register(self.io.scheduler().driver(), system::TcpStream::connect(address)?)
+    pub(super) fn with_socket(
+        io: &Io,
+        socket: system::TcpSocket,
+        address: SocketAddr,
+        place: &'static Location<'static>,
+    ) -> Connect {
+        Connect { socket: Some(socket), ..Connect::new(io, &address, place) }
+    }
+
+    fn begin(&mut self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = match self.socket.take() {
+            Some(socket) => socket.connect(address)?,
+            None => system::TcpStream::connect(address)?,
+        };
+        TcpStream::register(self.io.scheduler().driver(), stream)
     }
 }
 

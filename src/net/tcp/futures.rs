@@ -6,45 +6,12 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::net::operation::Operation;
+use crate::net::operation::{Operation, operations};
 use crate::platform::net as system;
 
-/// Declares the future of an operation: what it has beside the operation, and what it gives. Each
-/// has a method `advance`, which is its poll.
-macro_rules! operations {
-    ($(
-        $(#[$attribute:meta])*
-        $name:ident<$lifetime:lifetime $(, $inner:lifetime)?> {
-            $($field:ident: $type:ty),*
-        } -> $output:ty;
-    )+) => {$(
-        $(#[$attribute])*
-        #[must_use = "a future does nothing unless it is awaited"]
-        pub struct $name<$lifetime $(, $inner)?> {
-            pub(super) operation: Operation<$lifetime, system::TcpStream>,
-            $(pub(super) $field: $type,)*
-        }
-
-        impl<$lifetime $(, $inner)?> Future for $name<$lifetime $(, $inner)?> {
-            type Output = io::Result<$output>;
-
-            fn poll(
-                mut self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-            ) -> Poll<io::Result<$output>> {
-                self.advance(context)
-            }
-        }
-
-        impl<$lifetime $(, $inner)?> fmt::Debug for $name<$lifetime $(, $inner)?> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )+};
-}
-
 operations! {
+    of system::TcpStream;
+
     /// The future of [`TcpStream::read`](super::TcpStream::read).
     ///
     /// Cancel safety: dropped before it is ready, it has read nothing.

@@ -82,7 +82,7 @@ impl TcpListener {
         self.registration.into_source()?.into_std()
     }
 
-    fn register(io: &Io, socket: system::TcpListener) -> io::Result<TcpListener> {
+    pub(super) fn register(io: &Io, socket: system::TcpListener) -> io::Result<TcpListener> {
         let driver = Arc::clone(io.scheduler().driver());
         Ok(TcpListener { registration: driver.register(socket)?, driver })
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::halves::{ReadHalf, WriteHalf};
 use super::owned_halves::{OwnedReadHalf, OwnedWriteHalf};
-use super::{Connect, Peek, Read, ReadExact, ReadVectored, Readiness};
-use super::{Write, WriteAll, WriteVectored};
+use super::{Connect, Peek, Read, ReadExact, ReadOwned, ReadVectored, Readiness};
+use super::{Write, WriteAll, WriteOwned, WriteVectored};
 use crate::driver::{Direction, Driver, Registration};
 use crate::net::ToSocketAddrs;
 use crate::net::operation::{Operation, Request};
@@ -188,6 +188,47 @@ impl TcpStream {
     #[track_caller]
     pub fn write_all<'a>(&'a self, bytes: &'a [u8]) -> WriteAll<'a> {
         WriteAll { operation: self.operation(Direction::Write), bytes }
+    }
+
+    /// As [`read`](TcpStream::read), into a buffer that the operation owns meanwhile: what it
+    /// answers, and the buffer. It fills the bytes that the buffer has, so a `Vec` needs a length.
+    ///
+    /// Cancel safety: a dropped read has read nothing; its buffer is dropped with it.
+    ///
+    /// # Errors
+    /// As [`read`](TcpStream::read).
+    ///
+    /// ```
+    /// use volt::net::{TcpListener, TcpStream};
+    ///
+    /// volt::run(|io| async move {
+    ///     let listener = TcpListener::bind(&io, "127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(&io, listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///
+    ///     let (written, _) = client.write_owned(b"hello".to_vec()).await;
+    ///     assert_eq!(written?, 5);
+    ///     let (read, buffer) = server.read_owned(vec![0; 16]).await;
+    ///     assert!(b"hello".starts_with(&buffer[..read?]));
+    ///     Ok::<(), std::io::Error>(())
+    /// })
+    /// .unwrap();
+    /// ```
+    #[track_caller]
+    pub fn read_owned<B: AsMut<[u8]>>(&self, buffer: B) -> ReadOwned<'_, B> {
+        ReadOwned { operation: self.operation(Direction::Read), buffer: Some(buffer) }
+    }
+
+    /// As [`write`](TcpStream::write), from a buffer that the operation owns meanwhile: what it
+    /// answers, and the buffer.
+    ///
+    /// Cancel safety: a dropped write has written nothing; its buffer is dropped with it.
+    ///
+    /// # Errors
+    /// As [`write`](TcpStream::write).
+    #[track_caller]
+    pub fn write_owned<B: AsRef<[u8]>>(&self, buffer: B) -> WriteOwned<'_, B> {
+        WriteOwned { operation: self.operation(Direction::Write), buffer: Some(buffer) }
     }
 
     /// Reads what is there without waiting; 0 is the end.
@@ -376,6 +417,61 @@ impl TcpStream {
     /// What the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.socket().set_linger(linger)
+    }
+
+    /// After how much silence the system asks the peer whether it is there (`SO_KEEPALIVE`);
+    /// `None` is never.
+    ///
+    /// # Errors
+    /// What the system says; `Unsupported` where it does not tell the time, as on Windows.
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        self.socket().keepalive()
+    }
+
+    /// Sets after how much silence the system asks the peer whether it is there, in whole seconds
+    /// (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). A peer that answers none of several questions is gone: the
+    /// connection ends with an error. In a simulation nothing is asked.
+    ///
+    /// # Errors
+    /// What the system says, such as `InvalidInput` for less than a second.
+    pub fn set_keepalive(&self, keepalive: Option<Duration>) -> io::Result<()> {
+        self.socket().set_keepalive(keepalive)
+    }
+
+    /// How many bytes the system keeps until the peer has them (`SO_SNDBUF`). Linux counts what
+    /// it needs for itself too.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn send_buffer_size(&self) -> io::Result<usize> {
+        self.socket().send_buffer_size()
+    }
+
+    /// Asks the system to keep `size` bytes until the peer has them (`SO_SNDBUF`); it may settle
+    /// for less or more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_send_buffer_size(&self, size: usize) -> io::Result<()> {
+        self.socket().set_send_buffer_size(size)
+    }
+
+    /// How many bytes the system keeps until they are read (`SO_RCVBUF`). Linux counts what it
+    /// needs for itself too.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn recv_buffer_size(&self) -> io::Result<usize> {
+        self.socket().recv_buffer_size()
+    }
+
+    /// Asks the system to keep `size` bytes until they are read (`SO_RCVBUF`); it may settle for
+    /// less or more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_recv_buffer_size(&self, size: usize) -> io::Result<()> {
+        self.socket().set_recv_buffer_size(size)
     }
 
     /// Takes the error that waits on the socket, if any (`SO_ERROR`).

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Event;
-pub use super::real::{TcpListener, TcpStream, resolve};
+pub use super::real::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use crate::platform::sync::Futex;
 use crate::platform::sync::atomic::Ordering;
 
@@ -58,11 +58,17 @@ impl Registrar {
     }
 }
 
-pub trait Source {}
+pub trait Source {
+    const ENDS: bool = true;
+}
 
 impl Source for TcpListener {}
 
 impl Source for TcpStream {}
+
+impl Source for UdpSocket {
+    const ENDS: bool = false;
+}
 
 pub struct Events(());
 

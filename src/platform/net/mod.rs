@@ -15,7 +15,7 @@
 //!   Where [`SHORT_TRANSFER_DRAINS`] says so, a transfer of fewer bytes than were asked for is as
 //!   good as `WouldBlock`.
 //! - An event is a hint: what it tells may be untrue by the time of the operation. The end of a
-//!   direction is for good.
+//!   direction is for good, unless [`Source::ENDS`] says that the source has none.
 //! - A wait may return without events, and before its time is over. A signal does not fail it.
 //! - A wake-up ends a wait, or the next one if none is going on, and makes no event that
 //!   [`Events::iter`] gives.
@@ -53,12 +53,15 @@ use real as face;
 #[cfg(all(feature = "sim", not(volt_loom)))]
 use simulated as face;
 
-pub use face::{Events, PollWaker, Poller, Registrar, Source, TcpListener, TcpStream, resolve};
+pub use face::{Events, PollWaker, Poller, Registrar, Source, resolve};
+pub use face::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 /// The listener of the standard library, which layers above must not name themselves.
 pub type StdTcpListener = std::net::TcpListener;
 /// The stream of the standard library, which layers above must not name themselves.
 pub type StdTcpStream = std::net::TcpStream;
+/// The UDP socket of the standard library, which layers above must not name themselves.
+pub type StdUdpSocket = std::net::UdpSocket;
 
 /// The token of wake-ups.
 const WAKE_TOKEN: usize = usize::MAX;
@@ -96,7 +99,7 @@ pub struct Event {
 #[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
 mod tests {
     use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-    use std::net::{Shutdown, SocketAddr};
+    use std::net::{Ipv4Addr, Shutdown, SocketAddr};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -197,6 +200,94 @@ mod tests {
         client.set_linger(None).unwrap();
         assert_eq!(client.linger().unwrap(), None);
         assert!(client.take_error().unwrap().is_none());
+        client.set_keepalive(Some(Duration::from_secs(75))).unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(client.keepalive().unwrap(), Some(Duration::from_secs(75)));
+        }
+        client.set_keepalive(None).unwrap();
+        assert_eq!(client.keepalive().unwrap(), None);
+        client.set_send_buffer_size(30_000).unwrap();
+        assert!(client.send_buffer_size().unwrap() >= 30_000);
+        client.set_recv_buffer_size(30_000).unwrap();
+        assert!(client.recv_buffer_size().unwrap() >= 30_000);
+    }
+
+    #[test]
+    fn a_socket_is_set_up_before_it_listens_or_connects() {
+        let socket = TcpSocket::new(false).unwrap();
+        assert!(!socket.reuse_address().unwrap());
+        socket.set_reuse_address(true).unwrap();
+        assert!(socket.reuse_address().unwrap());
+        socket.bind(any_port()).unwrap();
+        let address = socket.local_addr().unwrap();
+        assert_ne!(address.port(), 0);
+        let listener = socket.listen(16).unwrap();
+        assert_eq!(listener.local_addr().unwrap(), address);
+
+        let socket = TcpSocket::new(false).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        assert_eq!(socket.linger().unwrap(), Some(Duration::ZERO));
+        let client = socket.connect(address).unwrap();
+        assert!(client.nodelay().unwrap());
+        let (_server, peer) = retry(|| listener.accept());
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_port_can_be_shared() {
+        let first = TcpSocket::new(false).unwrap();
+        first.set_reuse_port(true).unwrap();
+        assert!(first.reuse_port().unwrap());
+        first.bind(any_port()).unwrap();
+        let second = TcpSocket::new(false).unwrap();
+        second.set_reuse_port(true).unwrap();
+        second.bind(first.local_addr().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn datagrams_keep_their_bounds_and_tell_their_source() {
+        let server = UdpSocket::bind(any_port()).unwrap();
+        let client = UdpSocket::bind(any_port()).unwrap();
+        let mut bytes = [0; 8];
+        assert_eq!(server.recv_from(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
+        client.connect(server.local_addr().unwrap()).unwrap();
+        assert_eq!(client.peer_addr().unwrap(), server.local_addr().unwrap());
+        assert_eq!(retry(|| client.send(b"one")), 3);
+        assert_eq!(retry(|| client.send(b"second")), 6);
+        let source = client.local_addr().unwrap();
+        assert_eq!(retry(|| server.peek_from(&mut bytes)), (3, source));
+        assert_eq!(retry(|| server.peek(&mut bytes)), 3);
+        assert_eq!(retry(|| server.recv_from(&mut bytes)), (3, source));
+        assert_eq!(retry(|| server.recv(&mut bytes)), 6);
+        assert_eq!(&bytes[..6], b"second");
+        assert_eq!(retry(|| server.send_to(b"answer", source)), 6);
+        assert_eq!(retry(|| client.recv(&mut bytes)), 6);
+        assert!(client.take_error().unwrap().is_none());
+
+        let client: StdUdpSocket = client.into_std().unwrap();
+        let client = UdpSocket::from_std(client).unwrap();
+        assert_eq!(client.local_addr().unwrap(), source);
+    }
+
+    #[test]
+    fn options_of_udp_are_kept() {
+        let socket = UdpSocket::bind(any_port()).unwrap();
+        assert!(!socket.broadcast().unwrap());
+        socket.set_broadcast(true).unwrap();
+        assert!(socket.broadcast().unwrap());
+        socket.set_ttl(7).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 7);
+        socket.set_multicast_ttl_v4(3).unwrap();
+        assert_eq!(socket.multicast_ttl_v4().unwrap(), 3);
+        socket.set_multicast_loop_v4(false).unwrap();
+        assert!(!socket.multicast_loop_v4().unwrap());
+        let (group, near) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::LOCALHOST);
+        socket.join_multicast_v4(&group, &near).unwrap();
+        assert!(socket.join_multicast_v4(&group, &near).is_err(), "it has joined");
+        socket.leave_multicast_v4(&group, &near).unwrap();
+        assert!(socket.leave_multicast_v4(&group, &near).is_err(), "it has left");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The real machine's readiness queue and sockets: mio's.
 
+mod tcp_socket;
+mod udp;
+
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
@@ -9,6 +12,9 @@ use std::time::Duration;
 
 use mio::{Interest, Token};
 use socket2::SockRef;
+
+pub use tcp_socket::TcpSocket;
+pub use udp::UdpSocket;
 
 use super::{Event, StdTcpListener, StdTcpStream, WAKE_TOKEN};
 
@@ -83,6 +89,10 @@ impl Registrar {
 
 /// What a [`Poller`] can watch: the sockets of this module.
 pub trait Source {
+    /// Whether a direction of it can end for good. That of a socket for datagrams cannot, though
+    /// the system may say so when one was refused.
+    const ENDS: bool = true;
+
     /// See [`Registrar::register`].
     ///
     /// # Errors

@@ -5,6 +5,9 @@
 //! seed; a simulated one answers an error on an ordinary thread, and ends the run of a world that
 //! is not its own. Wake-ups alone go from any thread to a real poller.
 
+mod tcp_socket;
+mod udp;
+
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -14,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use volt_sim::net::{self, Interest};
+
+pub use tcp_socket::TcpSocket;
+pub use udp::UdpSocket;
 
 use super::{Event, StdTcpListener, StdTcpStream, WAKE_TOKEN, real};
 use crate::platform::thread::is_simulated;
@@ -81,6 +87,8 @@ macro_rules! pass_on {
         }
     )+};
 }
+
+use {call, pass_on};
 
 /// The readiness queue: tells which of its sources may be ready.
 pub struct Poller(World<real::Poller, Arc<net::Poller>>);
@@ -164,6 +172,10 @@ impl Registrar {
 
 /// What a [`Poller`] can watch: the sockets of this module.
 pub trait Source {
+    /// Whether a direction of it can end for good. That of a socket for datagrams cannot, though
+    /// the system may say so when one was refused.
+    const ENDS: bool = true;
+
     /// See [`Registrar::register`].
     ///
     /// # Errors
@@ -511,6 +523,42 @@ impl TcpStream {
         /// # Errors
         /// What the system says.
         fn set_linger(&self, linger: Option<Duration>) -> ();
+
+        /// After how much silence the peer is asked whether it is there; `None` is never.
+        ///
+        /// # Errors
+        /// What the system says; `Unsupported` where it does not tell the time.
+        fn keepalive(&self) -> Option<Duration>;
+
+        /// Sets after how much silence the peer is asked whether it is there.
+        ///
+        /// # Errors
+        /// What the system says.
+        fn set_keepalive(&self, keepalive: Option<Duration>) -> ();
+
+        /// How many bytes the system keeps until the peer has them.
+        ///
+        /// # Errors
+        /// What the system says.
+        fn send_buffer_size(&self) -> usize;
+
+        /// Asks the system to keep so many bytes until the peer has them.
+        ///
+        /// # Errors
+        /// What the system says.
+        fn set_send_buffer_size(&self, size: usize) -> ();
+
+        /// How many bytes the system keeps until they are read.
+        ///
+        /// # Errors
+        /// What the system says.
+        fn recv_buffer_size(&self) -> usize;
+
+        /// Asks the system to keep so many bytes until they are read.
+        ///
+        /// # Errors
+        /// What the system says.
+        fn set_recv_buffer_size(&self, size: usize) -> ();
     }
 }
 
@@ -556,7 +604,7 @@ macro_rules! descriptors {
     )+};
 }
 
-descriptors!(TcpListener, TcpStream);
+descriptors!(TcpListener, TcpSocket, TcpStream, UdpSocket);
 
 /// The addresses of a host, which may be an address itself. Blocks.
 ///

@@ -1,6 +1,8 @@
 //! A laboratory for the network: an event heap, a seeded source of decisions, and scenarios.
 
+mod datagrams;
 mod faults;
+mod idle;
 mod readiness;
 mod streams;
 

@@ -266,7 +266,7 @@ fn a_connection_that_has_ended_is_forgotten_in_time() {
 fn linger_zero_resets() {
     let mut lab = Lab::new(13);
     let (client, server) = lab.connected();
-    lab.net.set_linger(client, Some(Duration::ZERO)).unwrap();
+    lab.net.set_linger(client, Some(Duration::ZERO), &mut lab.s).unwrap();
     assert_eq!(lab.net.linger(client).unwrap(), Some(Duration::ZERO));
     lab.close(client);
     lab.run_for(10 * MILLISECOND);
