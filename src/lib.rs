@@ -16,6 +16,7 @@
 //! | [`channel`] | messages: [`bounded`](channel::bounded), [`watch`](channel::watch()), .. |
 //! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
 //! | [`net`] | TCP, UDP |
+//! | [`fs`] | files and directories |
 //! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |
@@ -34,6 +35,7 @@ mod waiter;
 pub mod channel;
 #[cfg(feature = "hyper")]
 pub mod compat;
+pub mod fs;
 pub mod net;
 pub mod sim;
 pub mod sync;

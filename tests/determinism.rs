@@ -9,6 +9,7 @@ mod harness;
 mod scenarios {
     pub mod blocking;
     pub mod cancellation;
+    pub mod files;
     pub mod groups;
     pub mod many_tasks;
     pub mod panics;
@@ -30,6 +31,7 @@ const SCENARIOS: &[(&str, fn())] = &[
         scenarios::blocking::a_second_job_is_not_kept_waiting_by_a_first_that_blocks::program,
     ),
     ("cancellation", scenarios::cancellation::cancel_returns_after_the_destructors_ran::program),
+    ("files", scenarios::files::a_stream_of_writes_is_read_back::program),
     ("groups", scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program),
     ("many_tasks", scenarios::many_tasks::spawned_from_two_sides::program),
     ("panics", scenarios::panics::a_panic_reaches_the_join_handle::program),

@@ -9,6 +9,7 @@ mod harness;
 mod scenarios {
     mod blocking;
     mod cancellation;
+    mod files;
     mod groups;
     mod many_tasks;
     mod panics;

@@ -36,15 +36,18 @@
 //! | [`thread`], [`sync`], [`atomic`], [`cell`], [`futex`] | what programs are written against |
 //! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
 //! | [`net`] | hosts, sockets, pollers, and what goes wrong between hosts |
+//! | [`fs`] | files and directories, and what goes wrong with the disk below them |
 //! | [`laws`] | what must always hold of a runtime |
 //! | `kernel` | simulated threads, scheduling points, the clock |
 //! | `network` | the state machine behind [`net`] |
+//! | `disk` | the state machine behind [`fs`] |
 //! | `decide` | the decision source: strategies, tape |
 //! | `interpose` | system calls that simulated threads must not make |
 
 pub mod atomic;
 pub mod cell;
 pub mod clock;
+pub mod fs;
 pub mod futex;
 pub mod future;
 pub mod hint;
@@ -55,6 +58,7 @@ pub mod thread;
 
 mod choice;
 mod decide;
+mod disk;
 mod environment;
 mod failure;
 mod fairness;

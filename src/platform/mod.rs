@@ -21,6 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub mod clock;
 pub mod entropy;
+pub mod fs;
 #[cfg(all(test, volt_loom))]
 pub mod model;
 pub mod mutation;

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use volt_sim::fs::Disk;
 use volt_sim::sync::{Condvar, Mutex, MutexGuard};
 use volt_sim::{net, thread};
 
@@ -211,6 +212,26 @@ impl<T> Host<T> {
     /// ```
     pub fn address(&self) -> IpAddr {
         self.node.address()
+    }
+
+    /// Its disk: what goes wrong with it, and when, is for the test to say. It is there after the
+    /// program has ended, too.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// Sim::builder().build().run(|world| async move {
+    ///     let mut host = world.host("server").start(|io| async move {
+    ///         volt::fs::write(&io, "/log", "begun").await.unwrap();
+    ///     });
+    ///     (&mut host).await.unwrap();
+    ///     assert_eq!(host.disk().used(), 5);
+    ///     host.disk().crash();
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn disk(&self) -> Disk {
+        Disk::of(&self.node)
     }
 
     /// Its name.

@@ -8,7 +8,11 @@ pub use crate::platform::ordinary::*;
 #[cfg(feature = "sim")]
 pub use volt_sim::{
     Counters, Failure, FailureKind, ParseStrategyError, Report, Strategy, SweepReport, cell, check,
-    choose, future, hint, net::Link, observe, sync, thread, thread_local,
+    choose,
+    fs::{Disk, DiskLatency},
+    future, hint,
+    net::Link,
+    observe, sync, thread, thread_local,
 };
 
 #[cfg(feature = "sim")]

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     WeakFailure = 8,
     /// How late a packet is, whether it is lost.
     Network = 9,
+    /// How long a disk takes, and what a crash leaves on it.
+    Disk = 10,
 }
 
 /// Who a decision belongs to; each level has a stream of its own.
@@ -56,7 +58,7 @@ pub(crate) enum Level {
     Task = 1,
     /// What the kernel answers.
     Kernel = 2,
-    /// What the world does: network, entropy, the program's own choices.
+    /// What the world does: network, disks, entropy, the program's own choices.
     Environment = 3,
 }
 
@@ -73,6 +75,7 @@ impl Kind {
             Kind::Program => "program",
             Kind::WeakFailure => "weak-failure",
             Kind::Network => "network",
+            Kind::Disk => "disk",
         }
     }
 
@@ -83,12 +86,12 @@ impl Kind {
             Kind::Waiter | Kind::SpuriousWake | Kind::ClockJump | Kind::WeakFailure => {
                 Level::Kernel
             }
-            Kind::Entropy | Kind::Program | Kind::Network => Level::Environment,
+            Kind::Entropy | Kind::Program | Kind::Network | Kind::Disk => Level::Environment,
         }
     }
 
     pub(crate) fn from_number(number: u8) -> Option<Kind> {
-        const ALL: [Kind; 9] = [
+        const ALL: [Kind; 10] = [
             Kind::Thread,
             Kind::Waiter,
             Kind::SpuriousWake,
@@ -98,6 +101,7 @@ impl Kind {
             Kind::Program,
             Kind::WeakFailure,
             Kind::Network,
+            Kind::Disk,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == number)
     }

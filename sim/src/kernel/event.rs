@@ -36,6 +36,11 @@ pub(crate) enum OperationKind {
     SocketOther = 23,
     PollerWait = 24,
     PollerWake = 25,
+    DiskRead = 26,
+    DiskWrite = 27,
+    DiskSync = 28,
+    /// Whatever else is done to a file, a directory or a disk.
+    DiskOther = 29,
 }
 
 impl OperationKind {
@@ -66,6 +71,10 @@ impl OperationKind {
             OperationKind::SocketOther => "socket call",
             OperationKind::PollerWait => "poller wait",
             OperationKind::PollerWake => "poller wake",
+            OperationKind::DiskRead => "file read",
+            OperationKind::DiskWrite => "file write",
+            OperationKind::DiskSync => "file sync",
+            OperationKind::DiskOther => "file call",
         }
     }
 }

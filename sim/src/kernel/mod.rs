@@ -1,5 +1,5 @@
 //! The kernel of the simulated machine: threads, their scheduling points, blocking, the clock, and
-//! what the network needs of them.
+//! what the network and the disks need of them.
 //!
 //! ```text
 //!   simulated thread                          kernel
@@ -16,6 +16,7 @@
 //! 3. A world stays on the OS thread that made it.
 
 pub(crate) mod clock;
+pub(crate) mod disk;
 pub(crate) mod event;
 pub(crate) mod external;
 mod hash;
@@ -35,6 +36,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::decide::{Decider, Kind};
+use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::laws::Laws;
 use crate::network::{Net, QUIET};
@@ -138,6 +140,7 @@ struct State {
     log: EventLog,
     clock: Clock,
     net: Net,
+    disks: Disks,
     steps: u64,
     look_at: u64,
     look_after: u64,

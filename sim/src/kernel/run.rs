@@ -24,6 +24,7 @@ use super::{
 };
 use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Strategy};
+use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::laws::Laws;
 use crate::network::HostId;
@@ -97,6 +98,7 @@ pub(crate) fn run(
             log: plan.log,
             clock: Clock::new(),
             net: network::new(),
+            disks: Disks::default(),
             steps: 0,
             look_at: look_after.min(plan.limits.steps).min(JUMP_WITHIN),
             look_after,

@@ -1,4 +1,4 @@
-//! What every object of the network is known by, and how a thread calls into the network with it.
+//! What every object of the machine is known by, and how a thread calls into the network with one.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -12,19 +12,19 @@ use crate::kernel::{self, World};
 use crate::network::{Net, SocketId};
 
 /// Marks the answer of a call that failed; the rest is the kind of its error.
-const FAILED: u64 = 1 << 63;
+pub(crate) const FAILED: u64 = 1 << 63;
 
 /// Which object of which world this is.
 #[derive(Clone, Debug)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     what: &'static str,
     world: u32,
-    pub(super) number: u32,
+    pub(crate) number: u32,
     made_at: &'static Location<'static>,
 }
 
 impl Handle {
-    pub(super) fn new(
+    pub(crate) fn new(
         what: &'static str,
         world: &World,
         number: u32,
@@ -37,7 +37,7 @@ impl Handle {
     ///
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.
-    pub(super) fn enter(&self, place: &'static Location<'static>) -> io::Result<&'static World> {
+    pub(crate) fn enter(&self, place: &'static Location<'static>) -> io::Result<&'static World> {
         let world = running_world()?;
         if world.number() != self.world {
             let Handle { what, number, made_at, .. } = self;
@@ -55,7 +55,7 @@ impl Handle {
 
     /// The world in which the object is to be closed at the end of its life, and where it was
     /// made, as a drop has no place; `None` where its world cannot be reached.
-    pub(super) fn leave(&self) -> Option<(&'static World, &'static Location<'static>)> {
+    pub(crate) fn leave(&self) -> Option<(&'static World, &'static Location<'static>)> {
         let world = kernel::current().filter(|world| world.number() == self.world)?;
         Some((world, self.made_at))
     }
@@ -65,9 +65,9 @@ impl Handle {
 ///
 /// # Errors
 /// `Unsupported` on an ordinary thread.
-pub(super) fn running_world() -> io::Result<&'static World> {
+pub(crate) fn running_world() -> io::Result<&'static World> {
     kernel::current().ok_or_else(|| {
-        let message = "the simulated network is there for simulated threads alone";
+        let message = "the simulated machine is there for simulated threads alone";
         io::Error::new(ErrorKind::Unsupported, message)
     })
 }
@@ -89,7 +89,7 @@ pub(super) fn call<R: Answer>(
 }
 
 /// What a call answers, as the run's hash has it.
-pub(super) trait Answer {
+pub(crate) trait Answer {
     fn word(&self) -> u64;
 }
 

@@ -128,7 +128,7 @@ impl Host {
     }
 
     /// Its world and its number there.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &self,
         place: &'static Location<'static>,
     ) -> io::Result<(&'static World, HostId)> {

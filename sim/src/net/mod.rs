@@ -29,7 +29,7 @@
 //! ```
 
 mod fault;
-mod handle;
+pub(crate) mod handle;
 mod host;
 mod poller;
 mod tcp;
