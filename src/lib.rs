@@ -17,6 +17,9 @@
 //! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
 //! | [`net`] | TCP, UDP |
 //! | [`fs`] | files and directories |
+//! | [`process`] | processes, their pipes and their ends |
+//! | [`signal`] | signals that the process is sent |
+//! | [`shutdown`] | ending a program in good order |
 //! | [`time`] | clocks, timers, time-outs |
 //! | [`sim`] | the simulated machine, for tests (feature `sim`) |
 //! | [`platform`] | the seam between Volt and the machine it runs on |
@@ -37,6 +40,9 @@ pub mod channel;
 pub mod compat;
 pub mod fs;
 pub mod net;
+pub mod process;
+pub mod shutdown;
+pub mod signal;
 pub mod sim;
 pub mod sync;
 pub mod task;

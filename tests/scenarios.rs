@@ -14,6 +14,7 @@ mod scenarios {
     mod many_tasks;
     mod panics;
     mod shutdown;
+    mod shutdown_guards;
     mod spawn_and_join;
     mod stealing;
     mod tcp;

@@ -114,7 +114,7 @@ impl Future for OpenDir {
             entries,
             rest,
             job: None,
-            place: place,
+            place,
         })
     }
 }

@@ -32,7 +32,7 @@
 
 mod address;
 mod lookup;
-mod operation;
+pub(crate) mod operation;
 mod tcp;
 pub mod udp;
 

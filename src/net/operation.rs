@@ -1,6 +1,6 @@
-//! One operation on a socket: wait until the socket may be ready, spend budget, try.
+//! One operation on a socket, pipe or other source: wait until it may be ready, spend budget, try.
 //!
-//! It waits before it spends: a task that holds more sockets than its budget has operations would
+//! It waits before it spends: a task that holds more sources than its budget has operations would
 //! otherwise spend it all on those that are not ready, again and again, and never reach the rest.
 
 use std::io;
@@ -14,14 +14,30 @@ use crate::platform::probe;
 
 /// What an operation waits for, and where the program asked for it.
 #[derive(Clone, Copy)]
-pub(super) struct Request {
+pub(crate) struct Request {
     direction: Direction,
+    /// As reports put it.
+    what: &'static str,
     place: &'static Location<'static>,
 }
 
 impl Request {
-    pub(super) fn new(direction: Direction, place: &'static Location<'static>) -> Request {
-        Request { direction, place }
+    /// The request of an operation on a socket.
+    pub(crate) fn new(direction: Direction, place: &'static Location<'static>) -> Request {
+        let what = match direction {
+            Direction::Read => "a socket to become readable",
+            Direction::Write => "a socket to become writable",
+        };
+        Request::of(what, direction, place)
+    }
+
+    /// The request of an operation on another source. `what` is what it waits for.
+    pub(crate) fn of(
+        what: &'static str,
+        direction: Direction,
+        place: &'static Location<'static>,
+    ) -> Request {
+        Request { direction, what, place }
     }
 
     /// Goes on with `waited`, which says whether the socket may be ready: spends one operation of
@@ -38,18 +54,14 @@ impl Request {
     /// Tells reports what the running task waits for, if it does.
     fn tell<R>(self, polled: Poll<R>) -> Poll<R> {
         if polled.is_pending() {
-            let what = match self.direction {
-                Direction::Read => "a socket to become readable",
-                Direction::Write => "a socket to become writable",
-            };
-            probe::task_waits(what, self.place);
+            probe::task_waits(self.what, self.place);
         }
         polled
     }
 
     /// Tries `operation` whenever it may succeed, until it answers something else than
     /// `WouldBlock`. While it is pending nothing has been done. The task waits, not a future.
-    pub(super) fn poll_io<S: Source, R>(
+    pub(crate) fn poll_io<S: Source, R>(
         self,
         registration: &Registration<S>,
         context: &mut Context<'_>,
@@ -61,7 +73,7 @@ impl Request {
     }
 
     /// As [`Request::poll_io`], for an operation that transfers up to `requested` bytes.
-    pub(super) fn poll_transfer<S: Source>(
+    pub(crate) fn poll_transfer<S: Source>(
         self,
         registration: &Registration<S>,
         context: &mut Context<'_>,
@@ -116,24 +128,24 @@ macro_rules! operations {
 pub(super) use operations;
 
 /// The operation of one future: what waits for it goes with it.
-pub(super) struct Operation<'a, S: Source> {
+pub(crate) struct Operation<'a, S: Source> {
     waiting: Waiting<'a, S>,
     request: Request,
 }
 
 impl<'a, S: Source> Operation<'a, S> {
-    pub(super) fn new(registration: &'a Registration<S>, request: Request) -> Operation<'a, S> {
+    pub(crate) fn new(registration: &'a Registration<S>, request: Request) -> Operation<'a, S> {
         Operation { waiting: registration.waiting(request.direction), request }
     }
 
     /// Waits until the socket may be ready.
-    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waited = self.waiting.poll_ready(context);
         self.request.proceed(context, waited)
     }
 
     /// As [`Request::poll_io`].
-    pub(super) fn poll_io<R>(
+    pub(crate) fn poll_io<R>(
         &mut self,
         context: &mut Context<'_>,
         operation: impl FnMut(&S) -> io::Result<R>,
@@ -143,7 +155,7 @@ impl<'a, S: Source> Operation<'a, S> {
     }
 
     /// As [`Request::poll_transfer`].
-    pub(super) fn poll_transfer(
+    pub(crate) fn poll_transfer(
         &mut self,
         context: &mut Context<'_>,
         requested: usize,

@@ -27,6 +27,8 @@ pub mod model;
 pub mod mutation;
 pub mod net;
 pub mod probe;
+pub mod process;
+pub mod signal;
 pub mod sync;
 pub mod thread;
 

@@ -16,6 +16,7 @@ use volt_sim::sync::{Condvar, Mutex, MutexGuard};
 use volt_sim::{net, thread};
 
 use super::World;
+use crate::signal::SignalKind;
 use crate::{Io, Runtime};
 
 /// Workers of a host's runtime unless it is told.
@@ -232,6 +233,32 @@ impl<T> Host<T> {
     #[track_caller]
     pub fn disk(&self) -> Disk {
         Disk::of(&self.node)
+    }
+
+    /// Sends a signal to the programs of this host; how many receivers hear it. A program that does
+    /// not listen goes on, though a real one might end: by the answer a test can tell.
+    ///
+    /// ```
+    /// use volt::shutdown::Shutdown;
+    /// use volt::sim::Sim;
+    /// use volt::signal::SignalKind;
+    ///
+    /// Sim::builder().build().run(|world| async move {
+    ///     let host = world.host("server").start(|io| async move {
+    ///         let shutdown = Shutdown::new(&io).with_signals().unwrap();
+    ///         shutdown.triggered().await;
+    ///         shutdown.signal()
+    ///     });
+    ///     // The program may not listen yet.
+    ///     while host.signal(SignalKind::Terminate) == 0 {
+    ///         volt::task::yield_now().await;
+    ///     }
+    ///     assert_eq!(host.await.unwrap(), Some(SignalKind::Terminate));
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn signal(&self, kind: SignalKind) -> usize {
+        self.node.signal(kind as u32)
     }
 
     /// Its name.

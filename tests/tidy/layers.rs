@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 7] = [
     &["sync", "channel"],
     &["driver"],
     &["runtime"],
-    &["task", "time", "net", "fs", "process", "signal"],
+    &["task", "time", "net", "fs", "process", "signal", "shutdown"],
     &["io", "compat", "sim", "local"],
 ];
 

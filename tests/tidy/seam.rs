@@ -5,7 +5,7 @@ use crate::names::{Name, names};
 use crate::source::{Source, assert_none, load};
 
 /// The crates that only the platform may name.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "corosensei",
     "getrandom",
     "io_uring",
@@ -17,6 +17,7 @@ const CRATES: [&str; 13] = [
     "rand",
     "rustix",
     "shuttle",
+    "signal_hook_registry",
     "socket2",
     "volt_sim",
 ];

@@ -1,5 +1,5 @@
-//! The simulated network: hosts, TCP and UDP sockets that do not block, pollers, and what goes
-//! wrong between hosts.
+//! The simulated network: hosts, TCP and UDP sockets that do not block, pollers, what goes wrong
+//! between hosts, and the signals that a host is sent.
 //!
 //! Everything here is for simulated threads and belongs to the run that made it. On an ordinary
 //! thread calls answer `Unsupported`, and dropping does nothing; in another run, a socket, poller
@@ -32,6 +32,7 @@ mod fault;
 pub(crate) mod handle;
 mod host;
 mod poller;
+mod signal;
 mod tcp;
 mod tcp_socket;
 mod udp;
@@ -42,6 +43,7 @@ pub use fault::{
 };
 pub use host::{Host, add_host, open_pollers, open_sockets, resolve};
 pub use poller::{Poller, Source};
+pub use signal::SignalReceiver;
 pub use tcp::{TcpListener, TcpStream};
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;

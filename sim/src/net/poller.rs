@@ -96,8 +96,12 @@ impl Poller {
         Ok(Poller(Handle::new("Poller", world, id, place)))
     }
 
+    /// Its world and its number there, for a thread of that world.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
     #[track_caller]
-    fn enter(&self) -> io::Result<(&'static World, PollerId)> {
+    pub(super) fn enter(&self) -> io::Result<(&'static World, PollerId)> {
         Ok((self.0.enter(Location::caller())?, PollerId(self.0.number)))
     }
 

@@ -22,6 +22,7 @@
 //! | `idle`, `options` | TCP sockets before they listen or connect, and what programs set on all |
 //! | `udp` | UDP sockets: binding, sending, and what is received |
 //! | `poller` | readiness by edges |
+//! | `signal` | signals that the test sends to a host |
 //! | `delivery` | the way of a packet, timers, the end of connections |
 //!
 //! What is simplified against a real network: there is no congestion window, acknowledgements are
@@ -45,6 +46,7 @@ mod poller;
 mod receive;
 mod retransmit;
 mod send;
+mod signal;
 mod socket;
 mod tcp;
 #[cfg(test)]
@@ -60,12 +62,14 @@ pub(crate) use link::{Link, MILLION};
 pub(crate) use poller::PollerId;
 pub use poller::{Event, Interest};
 pub(crate) use retransmit::USER_TIMEOUT;
+pub(crate) use signal::ReceiverId;
 pub(crate) use socket::SocketId;
 
 use address::Hosts;
 use link::Paths;
 use packet::Pending;
 use poller::Poller;
+use signal::Receivers;
 #[cfg(test)]
 use socket::Kind;
 use socket::{Ends, Holder, Socket};
@@ -119,6 +123,7 @@ pub(crate) struct Net {
     /// Every UDP socket, by host, port and address.
     udp: BTreeMap<(HostId, u16, IpAddr), SocketId>,
     pollers: BTreeMap<PollerId, Poller>,
+    signals: Receivers,
     /// What `arrive` will be called for, and packets that are held.
     pending: BTreeMap<u64, Pending>,
     /// Connections that nothing but time ends, in order of that time.
@@ -141,6 +146,7 @@ impl Net {
             bound: BTreeSet::new(),
             udp: BTreeMap::new(),
             pollers: BTreeMap::new(),
+            signals: Receivers::default(),
             pending: BTreeMap::new(),
             expiring: VecDeque::new(),
             last_socket: 0,
@@ -201,6 +207,7 @@ impl Net {
         self.bound.retain(|key| key.0 != host);
         self.udp.retain(|key, _| key.0 != host);
         self.pollers.retain(|_, poller| poller.host != host);
+        self.signals.forget(host);
         self.hosts.set_up(host, crash == Crash::Reset);
     }
 
@@ -215,7 +222,8 @@ impl Net {
         let held = |socket: &&Socket| socket.host == host && socket.holder == Holder::Program;
         let sockets = self.sockets.values().filter(held).map(Socket::describe);
         let pollers = self.pollers.iter().filter(|(_, poller)| poller.host == host);
-        sockets.chain(pollers.map(|(id, _)| format!("poller {}", id.0))).collect()
+        let pollers = pollers.map(|(id, _)| format!("poller {}", id.0));
+        sockets.chain(pollers).chain(self.signals.leftovers(host)).collect()
     }
 
     /// How many sockets the programs of all hosts have not closed.

@@ -279,6 +279,13 @@ impl Net {
         }
     }
 
+    /// Takes the event of a waker's `token` back, if it was not taken.
+    pub(super) fn poller_forget(&mut self, poller: PollerId, token: usize) {
+        if let Some(entry) = self.pollers.get_mut(&poller) {
+            entry.ready.retain(|entry| *entry != Ready::Wake(token));
+        }
+    }
+
     /// Something has happened to a socket: its poller hears of it.
     pub(super) fn mark(&mut self, id: SocketId, edges: Edges, s: &mut impl Surroundings) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Event;
 pub use super::real::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
+use crate::platform::process::{ExitSource, PipeReader, PipeWriter};
+use crate::platform::signal::SignalReceiver;
 use crate::platform::sync::Futex;
 use crate::platform::sync::atomic::Ordering;
 
@@ -69,6 +71,14 @@ impl Source for TcpStream {}
 impl Source for UdpSocket {
     const ENDS: bool = false;
 }
+
+impl Source for ExitSource {}
+
+impl Source for PipeReader {}
+
+impl Source for PipeWriter {}
+
+impl Source for SignalReceiver {}
 
 pub struct Events(());
 

@@ -42,9 +42,9 @@
 #[cfg(volt_loom)]
 mod loom;
 #[cfg_attr(volt_loom, allow(dead_code))]
-mod real;
+pub(super) mod real;
 #[cfg(all(feature = "sim", not(volt_loom)))]
-mod simulated;
+pub(super) mod simulated;
 
 #[cfg(volt_loom)]
 use loom as face;

@@ -66,7 +66,7 @@ impl Poller {
 
 /// Registers sources with its [`Poller`].
 #[derive(Debug)]
-pub struct Registrar(mio::Registry);
+pub struct Registrar(pub(in crate::platform) mio::Registry);
 
 impl Registrar {
     /// Has every event of `source` told under `token`, which is not `usize::MAX`; what is ready
@@ -87,7 +87,7 @@ impl Registrar {
     }
 }
 
-/// What a [`Poller`] can watch: the sockets of this module.
+/// What a [`Poller`] can watch: sockets, and what processes and signals are heard of by.
 pub trait Source {
     /// Whether a direction of it can end for good. That of a socket for datagrams cannot, though
     /// the system may say so when one was refused.

@@ -27,7 +27,7 @@ use crate::platform::thread::is_simulated;
 const BOTH: Interest = Interest { readable: true, writable: true };
 
 /// An object of either world.
-enum World<R, S> {
+pub(in crate::platform) enum World<R, S> {
     Real(R),
     Simulated(S),
 }
@@ -42,7 +42,7 @@ impl<R, S> World<R, S> {
 }
 
 /// Refuses real objects on simulated threads.
-fn check_thread() -> io::Result<()> {
+pub(in crate::platform) fn check_thread() -> io::Result<()> {
     match is_simulated() {
         true => Err(io::Error::new(
             ErrorKind::Unsupported,
@@ -53,7 +53,7 @@ fn check_thread() -> io::Result<()> {
     }
 }
 
-fn other_world() -> io::Error {
+pub(in crate::platform) fn other_world() -> io::Error {
     io::Error::new(
         ErrorKind::InvalidInput,
         "an object of the real machine is used with one of a simulated machine: create both on \
@@ -147,7 +147,7 @@ impl Poller {
 }
 
 /// Registers sources with its [`Poller`].
-pub struct Registrar(World<real::Registrar, Arc<net::Poller>>);
+pub struct Registrar(pub(in crate::platform) World<real::Registrar, Arc<net::Poller>>);
 
 impl Registrar {
     /// Has every event of `source` told under `token`, which is not `usize::MAX`; what is ready
@@ -170,7 +170,7 @@ impl Registrar {
     }
 }
 
-/// What a [`Poller`] can watch: the sockets of this module.
+/// What a [`Poller`] can watch: sockets, and what processes and signals are heard of by.
 pub trait Source {
     /// Whether a direction of it can end for good. That of a socket for datagrams cannot, though
     /// the system may say so when one was refused.
