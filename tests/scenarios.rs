@@ -8,11 +8,18 @@ mod harness;
 
 mod scenarios {
     mod blocking;
+    mod by_hand;
     mod cancellation;
+    mod channels;
+    mod coordination;
     mod files;
+    mod giving_up;
     mod groups;
+    mod locks;
     mod many_tasks;
     mod panics;
+    #[cfg(feature = "macros")]
+    mod selecting;
     mod shutdown;
     mod shutdown_guards;
     mod spawn_and_join;

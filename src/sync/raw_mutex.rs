@@ -243,9 +243,10 @@ impl RawMutex {
     /// Frees the lock for the first waiter; if that could be overtaken `most` times, hands it over.
     #[cold]
     fn unlock_contended(&self, most: u8) {
+        let allowed = mutation!("mutex-never-hands-over", most, u8::MAX);
         // Relaxed: the exchange tells whether it is still so.
         let mut state = self.state.load(Ordering::Relaxed);
-        while state & OFFERED != 0 && state / FREED < most {
+        while state & OFFERED != 0 && state / FREED < allowed {
             let next = (state & !LOCKED) + FREED;
             // Release: as in `try_free`.
             let order = Ordering::Release;
@@ -254,7 +255,7 @@ impl RawMutex {
                 Err(found) => state = found,
             }
         }
-        self.unlock_listed(most);
+        self.unlock_listed(allowed);
     }
 
     fn unlock_listed(&self, most: u8) {
