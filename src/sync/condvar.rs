@@ -102,10 +102,7 @@ impl Condvar {
     /// });
     /// ```
     #[track_caller]
-    pub fn wait<'c, 'm: 'c, T: ?Sized>(
-        &'c self,
-        guard: MutexGuard<'m, T>,
-    ) -> CondvarWait<'c, 'm, T> {
+    pub fn wait<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> CondvarWait<'a, T> {
         CondvarWait::new(&self.raw, guard, Location::caller())
     }
 
@@ -131,11 +128,11 @@ impl Condvar {
     /// });
     /// ```
     #[track_caller]
-    pub fn wait_while<'c, 'm: 'c, T: ?Sized, F: FnMut(&mut T) -> bool>(
-        &'c self,
-        guard: MutexGuard<'m, T>,
+    pub fn wait_while<'a, T: ?Sized, F: FnMut(&mut T) -> bool>(
+        &'a self,
+        guard: MutexGuard<'a, T>,
         condition: F,
-    ) -> CondvarWaitWhile<'c, 'm, T, F> {
+    ) -> CondvarWaitWhile<'a, T, F> {
         CondvarWaitWhile::new(self.wait(guard), condition)
     }
 
@@ -160,10 +157,10 @@ impl Condvar {
     /// assert!(*is_open.lock_wait(waiter.as_mut()).unwrap());
     /// ```
     #[track_caller]
-    pub fn notified_wait<'c, T: ?Sized>(
-        &'c self,
+    pub fn notified_wait<'a, T: ?Sized>(
+        &'a self,
         guard: MutexGuard<'_, T>,
-        waiter: Pin<&mut Waiter<'c>>,
+        waiter: Pin<&mut Waiter<'a>>,
     ) {
         let waker = waiter.own_waker();
         self.raw.begin(waiter, &waker, guard);
@@ -192,7 +189,7 @@ impl Condvar {
     /// assert!(condvar.take_notified(waiter.as_mut()));
     /// ```
     #[track_caller]
-    pub fn take_notified<'c>(&'c self, waiter: Pin<&mut Waiter<'c>>) -> bool {
+    pub fn take_notified<'a>(&'a self, waiter: Pin<&mut Waiter<'a>>) -> bool {
         let waker = waiter.own_waker();
         let polled = self.raw.poll_notified(waiter, &waker);
         polled.map(|notification| notification.finish()).is_ready()
@@ -247,7 +244,7 @@ impl Condvar {
     /// });
     /// ```
     #[track_caller]
-    pub fn blocking_wait<'m, T: ?Sized>(&self, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
+    pub fn blocking_wait<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         block_on("blocking_wait", "wait", self.wait(guard))
     }
 

@@ -16,13 +16,13 @@ use crate::platform::probe;
 use crate::waiter::{Turn, Waiter};
 
 /// How far a wait has come.
-enum Stage<'c, 'm, T: ?Sized> {
+enum Stage<'a, T: ?Sized> {
     /// It was not polled yet.
-    Held(MutexGuard<'m, T>),
+    Held(MutexGuard<'a, T>),
     /// It waits for a notification.
-    Queued(&'m Mutex<T>),
+    Queued(&'a Mutex<T>),
     /// It waits for the lock.
-    Notified(&'m Mutex<T>, Notification<'c>),
+    Notified(&'a Mutex<T>, Notification<'a>),
     /// The lock is had.
     Done,
 }
@@ -35,27 +35,27 @@ pin_project! {
     /// # Panics
     /// When it is polled after it was ready.
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct CondvarWait<'c, 'm, T: ?Sized> {
+    pub struct CondvarWait<'a, T: ?Sized> {
         // Dropped first: before a notification is handed on.
         #[pin]
-        waiter: Waiter<'c>,
-        condvar: &'c RawCondvar,
-        stage: Stage<'c, 'm, T>,
+        waiter: Waiter<'a>,
+        condvar: &'a RawCondvar,
+        stage: Stage<'a, T>,
         place: &'static Location<'static>,
     }
 }
 
-impl<'c, 'm, T: ?Sized> CondvarWait<'c, 'm, T> {
+impl<'a, T: ?Sized> CondvarWait<'a, T> {
     pub(super) fn new(
-        condvar: &'c RawCondvar,
-        guard: MutexGuard<'m, T>,
+        condvar: &'a RawCondvar,
+        guard: MutexGuard<'a, T>,
         place: &'static Location<'static>,
-    ) -> CondvarWait<'c, 'm, T> {
+    ) -> CondvarWait<'a, T> {
         CondvarWait { waiter: Waiter::of_future(), condvar, stage: Stage::Held(guard), place }
     }
 
     /// The guard, if it was not polled yet.
-    fn take_guard(self: Pin<&mut Self>) -> Option<MutexGuard<'m, T>> {
+    fn take_guard(self: Pin<&mut Self>) -> Option<MutexGuard<'a, T>> {
         let stage = self.project().stage;
         match mem::replace(stage, Stage::Done) {
             Stage::Held(guard) => Some(guard),
@@ -67,7 +67,7 @@ impl<'c, 'm, T: ?Sized> CondvarWait<'c, 'm, T> {
     }
 
     /// Begins to wait; again, if it was ready.
-    fn begin(self: Pin<&mut Self>, guard: MutexGuard<'m, T>, context: &Context<'_>) {
+    fn begin(self: Pin<&mut Self>, guard: MutexGuard<'a, T>, context: &Context<'_>) {
         let this = self.project();
         let mutex = MutexGuard::mutex(&guard);
         this.condvar.begin(this.waiter, context.waker(), guard);
@@ -76,10 +76,10 @@ impl<'c, 'm, T: ?Sized> CondvarWait<'c, 'm, T> {
     }
 }
 
-impl<'c, 'm: 'c, T: ?Sized> Future for CondvarWait<'c, 'm, T> {
-    type Output = MutexGuard<'m, T>;
+impl<'a, T: ?Sized> Future for CondvarWait<'a, T> {
+    type Output = MutexGuard<'a, T>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<MutexGuard<'m, T>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<MutexGuard<'a, T>> {
         if let Some(guard) = self.as_mut().take_guard() {
             self.begin(guard, context);
             return Poll::Pending;
@@ -113,7 +113,7 @@ impl<'c, 'm: 'c, T: ?Sized> Future for CondvarWait<'c, 'm, T> {
     }
 }
 
-impl<T: ?Sized> fmt::Debug for CondvarWait<'_, '_, T> {
+impl<T: ?Sized> fmt::Debug for CondvarWait<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CondvarWait").field("waiter", &self.waiter).finish_non_exhaustive()
     }
@@ -125,26 +125,23 @@ pin_project! {
     /// # Panics
     /// When it is polled after it was ready; and as the condition does: then the lock is free.
     #[must_use = "a future does nothing unless it is awaited"]
-    pub struct CondvarWaitWhile<'c, 'm, T: ?Sized, F> {
+    pub struct CondvarWaitWhile<'a, T: ?Sized, F> {
         #[pin]
-        wait: CondvarWait<'c, 'm, T>,
+        wait: CondvarWait<'a, T>,
         condition: F,
     }
 }
 
-impl<'c, 'm, T: ?Sized, F> CondvarWaitWhile<'c, 'm, T, F> {
-    pub(super) fn new(
-        wait: CondvarWait<'c, 'm, T>,
-        condition: F,
-    ) -> CondvarWaitWhile<'c, 'm, T, F> {
+impl<'a, T: ?Sized, F> CondvarWaitWhile<'a, T, F> {
+    pub(super) fn new(wait: CondvarWait<'a, T>, condition: F) -> CondvarWaitWhile<'a, T, F> {
         CondvarWaitWhile { wait, condition }
     }
 }
 
-impl<'c, 'm: 'c, T: ?Sized, F: FnMut(&mut T) -> bool> Future for CondvarWaitWhile<'c, 'm, T, F> {
-    type Output = MutexGuard<'m, T>;
+impl<'a, T: ?Sized, F: FnMut(&mut T) -> bool> Future for CondvarWaitWhile<'a, T, F> {
+    type Output = MutexGuard<'a, T>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<MutexGuard<'m, T>> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<MutexGuard<'a, T>> {
         let mut this = self.project();
         let mut guard = match this.wait.as_mut().take_guard() {
             Some(guard) => guard,
@@ -159,7 +156,7 @@ impl<'c, 'm: 'c, T: ?Sized, F: FnMut(&mut T) -> bool> Future for CondvarWaitWhil
     }
 }
 
-impl<T: ?Sized, F> fmt::Debug for CondvarWaitWhile<'_, '_, T, F> {
+impl<T: ?Sized, F> fmt::Debug for CondvarWaitWhile<'_, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CondvarWaitWhile").field("wait", &self.wait).finish_non_exhaustive()
     }
