@@ -37,7 +37,7 @@ struct Machine {
     condvar: Condvar,
 }
 
-type Wait<'a> = Pin<Box<CondvarWait<'a, 'a, u32>>>;
+type Wait<'a> = Pin<Box<CondvarWait<'a, u32>>>;
 
 impl Machine {
     fn new() -> Arc<Machine> {
