@@ -1,0 +1,8 @@
+//! A mutex.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use volt_fuzz::mutex::{Operation, run};
+
+fuzz_target!(|operations: Vec<Operation>| run(&operations));

@@ -1,0 +1,8 @@
+//! A watch channel.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use volt_fuzz::watch::{Operation, run};
+
+fuzz_target!(|operations: Vec<Operation>| run(&operations));
