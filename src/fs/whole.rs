@@ -22,7 +22,7 @@ operations! {
         system::read_to_string(&work.path)
     };
 
-    /// The future of [`write`].
+    /// The future of [`write()`].
     ///
     /// Cancel safety: once polled, the file is written all the same, later.
     WriteFile = WriteWork { path: PathBuf, bytes: Vec<u8> } -> (), "a file to be written", |work| {
