@@ -24,7 +24,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 
-use super::closed::Watchers;
+use super::audience::Audience;
 use super::errors::{RecvError, SendError, TryRecvError, TrySendError};
 use super::queue::{End, Queue, Refusal, ToServe};
 use super::wait_queue::{NoMore, WaitQueue};
@@ -41,7 +41,7 @@ pub(super) struct Channel<T> {
     queue: Queue<T>,
     senders: WaitQueue<T>,
     receivers: WaitQueue<T>,
-    watchers: Watchers,
+    watchers: Audience,
     sender_count: AtomicUsize,
     receiver_count: AtomicUsize,
 }
@@ -55,7 +55,7 @@ impl<T> Channel<T> {
             senders: unsafe { WaitQueue::new(End::Senders, channel.as_ptr()) },
             // SAFETY: as above.
             receivers: unsafe { WaitQueue::new(End::Receivers, channel.as_ptr()) },
-            watchers: Watchers::new(),
+            watchers: Audience::new(),
             sender_count: AtomicUsize::new(1),
             receiver_count: AtomicUsize::new(1),
         })
@@ -200,7 +200,15 @@ impl<T> Channel<T> {
         waiter: Pin<&mut Waiter<'a>>,
         waker: &Waker,
     ) -> Poll<()> {
-        self.watchers.poll(waiter, waker, || self.queue.is_closed())
+        let is_closed = || self.queue.is_closed();
+        // Before the lock: most channels that are asked are closed for good.
+        if (!waiter.is_in(&self.watchers) && is_closed())
+            || self.watchers.wait(waiter, waker, is_closed)
+        {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Gives a claim back.
@@ -224,7 +232,7 @@ impl<T> Channel<T> {
         if self.queue.close() {
             self.senders.serve_first();
             self.receivers.serve_first();
-            self.watchers.tell_all();
+            self.watchers.tell();
         }
     }
 
@@ -244,9 +252,7 @@ impl<T> Channel<T> {
 
     /// Ends the wait for the close.
     pub(super) fn cancel_closed<'a>(&'a self, waiter: Pin<&mut Waiter<'a>>) {
-        if waiter.is_in(&self.watchers) {
-            waiter.cancel();
-        }
+        self.watchers.cancel(waiter);
     }
 
     pub(super) fn sender_count(&self) -> usize {

@@ -57,6 +57,7 @@ pub mod broadcast;
 pub mod oneshot;
 pub mod watch;
 
+mod audience;
 #[expect(clippy::module_inception, reason = "the channel is what this module is named after")]
 mod channel;
 mod closed;

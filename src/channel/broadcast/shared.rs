@@ -23,7 +23,7 @@ use std::task::{Poll, Waker};
 
 use super::ring::{Cursor, Found, Next, Ring};
 use super::{RecvError, SendError, TryRecvError};
-use crate::channel::watch::Audience;
+use crate::channel::audience::Audience;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicUsize, Ordering};

@@ -33,7 +33,6 @@
 //! they wait for each other. A `Ref` is not `Send`, so that a spawned task cannot hold one while
 //! it awaits.
 
-mod audience;
 mod borrowed;
 mod changed;
 mod closed;
@@ -45,7 +44,6 @@ mod shared;
 mod tests;
 mod value_lock;
 
-pub(in crate::channel) use audience::Audience;
 pub use borrowed::Ref;
 pub use changed::{Changed, WaitFor};
 pub use closed::Closed;

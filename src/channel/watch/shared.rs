@@ -26,8 +26,8 @@
 use std::pin::Pin;
 use std::task::{Poll, Waker};
 
+use super::super::audience::Audience;
 use super::RecvError;
-use super::audience::Audience;
 use super::value_lock::ValueLock;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::UnsafeCell;

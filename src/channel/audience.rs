@@ -26,13 +26,13 @@ use crate::platform::sync::{Mutex, const_fn};
 use crate::waiter::{Outcome, Place, WaitList, Waiter, WakeBatch};
 
 /// See the module documentation.
-pub(in crate::channel) struct Audience {
+pub(super) struct Audience {
     waiters: Mutex<WaitList>,
 }
 
 impl Audience {
     const_fn! {
-        pub(in crate::channel) fn new() -> Audience {
+        pub(super) fn new() -> Audience {
             Audience { waiters: Mutex::new(WaitList::new()) }
         }
     }
@@ -40,7 +40,7 @@ impl Audience {
     /// Queues `waiter`, unless there is news: then it does not wait any more, and the caller looks
     /// what it is. `is_news` is asked under the lock. True if the caller is to look.
     #[cold]
-    pub(in crate::channel) fn wait<'a>(
+    pub(super) fn wait<'a>(
         &'a self,
         mut waiter: Pin<&mut Waiter<'a>>,
         waker: &Waker,
@@ -80,7 +80,7 @@ impl Audience {
     /// Ends the wait.
     #[inline]
     #[track_caller]
-    pub(in crate::channel) fn cancel(&self, waiter: Pin<&mut Waiter<'_>>) {
+    pub(super) fn cancel(&self, waiter: Pin<&mut Waiter<'_>>) {
         if waiter.is_in(self) {
             waiter.cancel();
         }
@@ -88,7 +88,7 @@ impl Audience {
 
     /// There is news: all who wait are woken.
     #[cold]
-    pub(in crate::channel) fn tell(&self) {
+    pub(super) fn tell(&self) {
         let mut waiters = self.waiters.lock();
         // Rule 2.
         let mark = waiters.mark();
@@ -109,7 +109,7 @@ impl Audience {
 
     /// How many wait.
     #[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
-    pub(in crate::channel) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiters.lock().len()
     }
 }
