@@ -28,5 +28,7 @@ mod scenarios {
     mod tcp_setup;
     mod timers;
     mod udp;
+    #[cfg(unix)]
+    mod unix;
     mod wakes;
 }

@@ -1,5 +1,6 @@
-//! HTTP with [hyper](https://hyper.rs): [`TcpStream`] is a `hyper` connection, [`Executor`] spawns
-//! what `hyper` wants spawned, [`Timer`] gives it its clock.
+//! HTTP with [hyper](https://hyper.rs): [`TcpStream`] is a `hyper` connection, and so is
+//! `UnixStream` on Unix; [`Executor`] spawns what `hyper` wants spawned, [`Timer`] gives it its
+//! clock.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,6 +29,8 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::net::TcpStream;
+#[cfg(unix)]
+use crate::net::UnixStream;
 use crate::platform::clock;
 use crate::runtime::Io;
 use crate::time::{self, Instant, Sleep};
@@ -94,55 +97,70 @@ impl hyper::rt::Timer for Timer {
 
 impl hyper::rt::Sleep for Sleep {}
 
-impl Read for TcpStream {
-    #[track_caller]
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // SAFETY: nothing below takes an initialised byte's value away: the slice is only written
-        // to.
-        let room: *mut [MaybeUninit<u8>] = unsafe { buffer.as_mut() };
-        // SAFETY: `room` is borrowed from `buffer`, which stays untouched while this lives; `u8`
-        // and `MaybeUninit<u8>` have one layout; and a socket's read writes to what it is given
-        // and never reads it, so that no byte is looked at before it was written.
-        let room = unsafe { &mut *(room as *mut [u8]) };
-        let count = ready!(self.poll_read_into(context, room))?;
-        // SAFETY: the socket wrote so many bytes.
-        unsafe { buffer.advance(count) };
-        Poll::Ready(Ok(()))
-    }
+macro_rules! connections {
+    ($type:ty) => {
+        impl Read for $type {
+            #[track_caller]
+            fn poll_read(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                mut buffer: ReadBufCursor<'_>,
+            ) -> Poll<io::Result<()>> {
+                // SAFETY: nothing below takes an initialised byte's value away: the slice is only
+                // written to.
+                let room: *mut [MaybeUninit<u8>] = unsafe { buffer.as_mut() };
+                // SAFETY: `room` is borrowed from `buffer`, which stays untouched while this
+                // lives; `u8` and `MaybeUninit<u8>` have one layout; and a socket's read writes
+                // to what it is given and never reads it, so that no byte is looked at before it
+                // was written.
+                let room = unsafe { &mut *(room as *mut [u8]) };
+                let count = ready!(self.poll_read_into(context, room))?;
+                // SAFETY: the socket wrote so many bytes.
+                unsafe { buffer.advance(count) };
+                Poll::Ready(Ok(()))
+            }
+        }
+
+        impl Write for $type {
+            #[track_caller]
+            fn poll_write(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.poll_write_from(context, bytes)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            #[track_caller]
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.poll_write_vectored_from(context, slices)
+            }
+
+            fn poll_flush(
+                self: Pin<&mut Self>,
+                _context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(
+                self: Pin<&mut Self>,
+                _context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Ready(self.finish_writing())
+            }
+        }
+    };
 }
 
-impl Write for TcpStream {
-    #[track_caller]
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_from(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    #[track_caller]
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_from(context, slices)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.finish_writing())
-    }
-}
+connections!(TcpStream);
+#[cfg(unix)]
+connections!(UnixStream);

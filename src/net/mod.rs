@@ -1,4 +1,4 @@
-//! The network: TCP and UDP.
+//! The network: TCP, UDP and Unix sockets.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | `operation` | one operation on a socket: wait, spend budget, try |
 //! | `tcp` | listeners and streams |
 //! | [`udp`] | sockets for datagrams |
+//! | `unix` | Unix sockets, on Unix |
 //!
 //! Sockets are the runtime's: they are made with an [`Io`](crate::Io), and any of its tasks, or
 //! another thread, may use them. When the runtime has shut down, their operations fail with an
@@ -35,6 +36,8 @@ mod lookup;
 pub(crate) mod operation;
 mod tcp;
 pub mod udp;
+#[cfg(unix)]
+pub mod unix;
 
 pub use address::ToSocketAddrs;
 pub use lookup::{LookupHost, lookup_host};
@@ -44,3 +47,5 @@ pub use tcp::{
     Write, WriteAll, WriteHalf, WriteOwned, WriteVectored,
 };
 pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

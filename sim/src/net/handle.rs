@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::failure::FailureKind;
@@ -132,6 +133,24 @@ impl Answer for (SocketId, SocketAddr) {
 impl Answer for (usize, SocketAddr) {
     fn word(&self) -> u64 {
         self.0.word() << 16 | self.1.word()
+    }
+}
+
+impl Answer for (SocketId, SocketId) {
+    fn word(&self) -> u64 {
+        self.0.word()
+    }
+}
+
+impl Answer for (usize, Option<PathBuf>) {
+    fn word(&self) -> u64 {
+        self.0.word()
+    }
+}
+
+impl Answer for Option<PathBuf> {
+    fn word(&self) -> u64 {
+        self.as_ref().map_or(0, |path| 1 + path.as_os_str().len() as u64)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The simulated network: hosts, TCP and UDP sockets that do not block, pollers, what goes wrong
-//! between hosts, and the signals that a host is sent.
+//! The simulated network: hosts, TCP, UDP and Unix sockets that do not block, pollers, what goes
+//! wrong between hosts, and the signals that a host is sent.
 //!
 //! Everything here is for simulated threads and belongs to the run that made it. On an ordinary
 //! thread calls answer `Unsupported`, and dropping does nothing; in another run, a socket, poller
@@ -36,6 +36,7 @@ mod signal;
 mod tcp;
 mod tcp_socket;
 mod udp;
+mod unix;
 
 pub use crate::network::{Event, Interest};
 pub use fault::{
@@ -47,3 +48,4 @@ pub use signal::SignalReceiver;
 pub use tcp::{TcpListener, TcpStream};
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

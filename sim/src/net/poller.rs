@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::handle::{Handle, Socket, call, running_world};
 use super::{Event, Interest, TcpListener, TcpStream, UdpSocket};
+use super::{UnixDatagram, UnixListener, UnixStream};
 use crate::kernel::World;
 use crate::kernel::event::{Operation, OperationKind};
 use crate::kernel::thread_table::WaitFor;
@@ -62,6 +63,9 @@ pub trait Watched {
 impl Source for TcpListener {}
 impl Source for TcpStream {}
 impl Source for UdpSocket {}
+impl Source for UnixDatagram {}
+impl Source for UnixListener {}
+impl Source for UnixStream {}
 
 impl Watched for TcpListener {
     fn socket(&self) -> &Socket {
@@ -76,6 +80,24 @@ impl Watched for TcpStream {
 }
 
 impl Watched for UdpSocket {
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Watched for UnixDatagram {
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Watched for UnixListener {
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Watched for UnixStream {
     fn socket(&self) -> &Socket {
         &self.0
     }

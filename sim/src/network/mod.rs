@@ -1,5 +1,5 @@
-//! The simulated network: hosts, links between them, TCP and UDP sockets, pollers. Programs see it
-//! as [`net`](crate::net).
+//! The simulated network: hosts, links between them, TCP, UDP and Unix sockets, pollers. Programs
+//! see it as [`net`](crate::net).
 //!
 //! A deterministic state machine. It has no thread, no clock and no source of chance of its own:
 //! whoever owns the [`Net`] lends it [`Surroundings`] with each call, which tell the time, take
@@ -21,6 +21,7 @@
 //! | `socket` | the socket table, listeners and connections, and what programs call |
 //! | `idle`, `options` | TCP sockets before they listen or connect, and what programs set on all |
 //! | `udp` | UDP sockets: binding, sending, and what is received |
+//! | `unix` | Unix sockets, which stay on their host |
 //! | `poller` | readiness by edges |
 //! | `signal` | signals that the test sends to a host |
 //! | `delivery` | the way of a packet, timers, the end of connections |
@@ -52,10 +53,12 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod unix;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 pub(crate) use address::HostId;
 pub(crate) use link::{Link, MILLION};
@@ -122,6 +125,8 @@ pub(crate) struct Net {
     bound: BTreeSet<(HostId, u16, IpAddr, SocketId)>,
     /// Every UDP socket, by host, port and address.
     udp: BTreeMap<(HostId, u16, IpAddr), SocketId>,
+    /// Every Unix socket that is bound, by host and path.
+    unix: BTreeMap<(HostId, PathBuf), SocketId>,
     pollers: BTreeMap<PollerId, Poller>,
     signals: Receivers,
     /// What `arrive` will be called for, and packets that are held.
@@ -145,6 +150,7 @@ impl Net {
             listeners: BTreeMap::new(),
             bound: BTreeSet::new(),
             udp: BTreeMap::new(),
+            unix: BTreeMap::new(),
             pollers: BTreeMap::new(),
             signals: Receivers::default(),
             pending: BTreeMap::new(),
@@ -206,6 +212,7 @@ impl Net {
         self.listeners.retain(|key, _| key.0 != host);
         self.bound.retain(|key| key.0 != host);
         self.udp.retain(|key, _| key.0 != host);
+        self.unix.retain(|key, _| key.0 != host);
         self.pollers.retain(|_, poller| poller.host != host);
         self.signals.forget(host);
         self.hosts.set_up(host, crash == Crash::Reset);

@@ -60,14 +60,15 @@ fn hops(ttl: u32) -> io::Result<u8> {
     ttl.ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
-/// Options of TCP sockets, whatever they do. Each call answers `InvalidInput` for a UDP socket.
+/// Options of TCP sockets, whatever they do. Each call answers `InvalidInput` for other
+/// sockets.
 impl Net {
     fn tcp_options(&self, socket: SocketId) -> io::Result<&TcpOptions> {
         match &self.held(socket)?.kind {
             Kind::Idle(options) => Ok(options),
             Kind::Listener(listener) => Ok(&listener.options),
             Kind::Stream(stream) => Ok(&stream.options),
-            Kind::Udp(_) => Err(ErrorKind::InvalidInput.into()),
+            Kind::Udp(_) | Kind::Unix(_) => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -88,7 +89,7 @@ impl Net {
                 stream.connection.apply(&options, s.now());
                 self.drive(socket, s);
             }
-            Kind::Udp(_) => return Err(ErrorKind::InvalidInput.into()),
+            Kind::Udp(_) | Kind::Unix(_) => return Err(ErrorKind::InvalidInput.into()),
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::packet::{Pending, Segment};
 use super::poller::{Edges, Readiness, Registration};
 use super::tcp::{Connection, State};
 use super::udp::Udp;
+use super::unix::Unix;
 use super::{Net, Surroundings};
 
 /// The longest queue of connections that a listener gets, as on Linux.
@@ -56,6 +57,7 @@ pub(super) enum Kind {
     Listener(Listener),
     Stream(Box<Stream>),
     Udp(Box<Udp>),
+    Unix(Box<Unix>),
 }
 
 pub(super) struct Listener {
@@ -95,7 +97,7 @@ impl Socket {
 
     pub(super) fn ends(&self) -> Option<Ends> {
         match &self.kind {
-            Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) => None,
+            Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_) => None,
             Kind::Stream(stream) => {
                 Some((self.host, self.local.port(), self.local.ip(), stream.remote))
             }
@@ -117,6 +119,7 @@ impl Socket {
             Kind::Idle(_) if self.local.port() == 0 => "TCP socket, not bound".to_owned(),
             Kind::Idle(_) => format!("TCP socket {}, not connected", self.local),
             Kind::Listener(_) => format!("listener {}", self.local),
+            Kind::Unix(unix) => unix.describe(),
             Kind::Udp(udp) => match udp.peer {
                 None => format!("UDP socket {}", self.local),
                 Some(peer) => format!("UDP socket {} to {peer}", self.local),
@@ -326,8 +329,8 @@ impl Net {
 
     /// Closes a socket. The bytes of a connection are delivered still, unless bytes from its peer
     /// were not read or linger is zero: then it is reset. A listener resets the connections that
-    /// nobody accepted; what a UDP socket has received is gone. A socket that is closed, or went
-    /// with its host, is left alone.
+    /// nobody accepted; what a UDP socket has received is gone, and the path of a Unix socket is
+    /// free. A socket that is closed, or went with its host, is left alone.
     pub(crate) fn close(&mut self, id: SocketId, s: &mut impl Surroundings) {
         if self.held(id).is_err() {
             return;
@@ -337,6 +340,7 @@ impl Net {
         socket.holder = Holder::Nobody;
         match &mut socket.kind {
             Kind::Idle(_) => self.forget_idle(id),
+            Kind::Unix(_) => self.close_unix(id, s),
             Kind::Udp(_) => {
                 let key = (socket.host, socket.local.port(), socket.local.ip());
                 self.udp.remove(&key);
@@ -420,6 +424,7 @@ impl Net {
             Kind::Idle(_) | Kind::Listener(_) => Ok(None),
             Kind::Stream(stream) => Ok(stream.connection.take_error().map(io::Error::from)),
             Kind::Udp(udp) => Ok(udp.take_error().map(io::Error::from)),
+            Kind::Unix(unix) => Ok(unix.take_error().map(io::Error::from)),
         }
     }
 }
@@ -456,6 +461,7 @@ impl Net {
             None | Some(Kind::Idle(_)) => Readiness::default(),
             Some(Kind::Stream(stream)) => stream.connection.readiness(),
             Some(Kind::Udp(udp)) => udp.readiness(),
+            Some(Kind::Unix(unix)) => self.unix_readiness(unix),
             Some(Kind::Listener(listener)) => {
                 Readiness { readable: !listener.queue.is_empty(), ..Readiness::default() }
             }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Event;
 pub use super::real::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
+#[cfg(unix)]
+pub use super::real::{UnixDatagram, UnixListener, UnixStream};
 use crate::platform::process::{ExitSource, PipeReader, PipeWriter};
 use crate::platform::signal::SignalReceiver;
 use crate::platform::sync::Futex;
@@ -71,6 +73,17 @@ impl Source for TcpStream {}
 impl Source for UdpSocket {
     const ENDS: bool = false;
 }
+
+#[cfg(unix)]
+impl Source for UnixDatagram {
+    const ENDS: bool = false;
+}
+
+#[cfg(unix)]
+impl Source for UnixListener {}
+
+#[cfg(unix)]
+impl Source for UnixStream {}
 
 impl Source for ExitSource {}
 

@@ -55,6 +55,8 @@ use simulated as face;
 
 pub use face::{Events, PollWaker, Poller, Registrar, Source, resolve};
 pub use face::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+#[cfg(unix)]
+pub use face::{UnixDatagram, UnixListener, UnixStream};
 
 /// The listener of the standard library, which layers above must not name themselves.
 pub type StdTcpListener = std::net::TcpListener;
@@ -62,6 +64,16 @@ pub type StdTcpListener = std::net::TcpListener;
 pub type StdTcpStream = std::net::TcpStream;
 /// The UDP socket of the standard library, which layers above must not name themselves.
 pub type StdUdpSocket = std::net::UdpSocket;
+/// The Unix listener of the standard library, which layers above must not name themselves.
+#[cfg(unix)]
+pub type StdUnixListener = std::os::unix::net::UnixListener;
+/// The Unix stream of the standard library, which layers above must not name themselves.
+#[cfg(unix)]
+pub type StdUnixStream = std::os::unix::net::UnixStream;
+/// The Unix socket for datagrams of the standard library, which layers above must not name
+/// themselves.
+#[cfg(unix)]
+pub type StdUnixDatagram = std::os::unix::net::UnixDatagram;
 
 /// The token of wake-ups.
 const WAKE_TOKEN: usize = usize::MAX;

@@ -2,6 +2,8 @@
 
 mod tcp_socket;
 mod udp;
+#[cfg(unix)]
+mod unix;
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -15,6 +17,8 @@ use socket2::SockRef;
 
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{UnixDatagram, UnixListener, UnixStream};
 
 use super::{Event, StdTcpListener, StdTcpStream, WAKE_TOKEN};
 

@@ -7,6 +7,8 @@
 
 mod tcp_socket;
 mod udp;
+#[cfg(unix)]
+mod unix;
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -20,6 +22,8 @@ use volt_sim::net::{self, Interest};
 
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{UnixDatagram, UnixListener, UnixStream};
 
 use super::{Event, StdTcpListener, StdTcpStream, WAKE_TOKEN, real};
 use crate::platform::thread::is_simulated;

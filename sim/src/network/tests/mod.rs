@@ -5,6 +5,7 @@ mod faults;
 mod idle;
 mod readiness;
 mod streams;
+mod unix;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
