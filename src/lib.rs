@@ -16,6 +16,7 @@
 //! | [`channel`] | messages: [`bounded`](channel::bounded), [`watch`](channel::watch()), .. |
 //! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
 //! | [`net`] | TCP, UDP |
+//! | [`io`] | reading and writing: traits, standard streams, pipes in memory |
 //! | [`fs`] | files and directories |
 //! | [`process`] | processes, their pipes and their ends |
 //! | [`signal`] | signals that the process is sent |
@@ -36,9 +37,10 @@ mod runtime;
 mod waiter;
 
 pub mod channel;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
 pub mod compat;
 pub mod fs;
+pub mod io;
 pub mod net;
 pub mod process;
 pub mod shutdown;

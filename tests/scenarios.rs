@@ -24,6 +24,7 @@ mod scenarios {
     mod shutdown_guards;
     mod spawn_and_join;
     mod stealing;
+    mod streams;
     mod tcp;
     mod tcp_setup;
     mod timers;

@@ -29,6 +29,7 @@ pub mod net;
 pub mod probe;
 pub mod process;
 pub mod signal;
+pub mod standard;
 pub mod sync;
 pub mod thread;
 
