@@ -168,8 +168,8 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `seeds = 200`: how many seeds to run, from 0 on; 100 by default.
 /// - `seed = 0x2a`: the only seed to run, whatever `seeds` says.
-/// - `strategy = "pct:3"`: how interleavings are chosen: `"mix"`, `"random"` or
-///   `"pct:DEPTH"`. Read when the test runs.
+/// - `strategy = "pct:3"`: how interleavings are chosen: `"mix"`, `"random"`, `"pct:DEPTH"`,
+///   `"pos"`, `"surw"` or `"dfs:PREEMPTIONS"`. Read when the test runs.
 /// - `step_limit = 100_000`: the most scheduling steps of one run.
 /// - `virtual_time_limit = "30s"`: the most virtual time of one run: whole seconds, or a string
 ///   with the unit `ms`, `s`, `m` or `h`.

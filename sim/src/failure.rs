@@ -55,7 +55,8 @@ impl Report {
         self.seed
     }
 
-    /// What the run drew from its strategy: `random`, or `pct` with its change points.
+    /// What the run drew from its strategy: `random`, `pct` with its change points, `pos`, `surw`
+    /// with the places in the source that it looks at, or `dfs` with the number of the schedule.
     pub fn strategy(&self) -> &str {
         &self.strategy
     }
@@ -181,10 +182,30 @@ pub struct SweepReport {
     pub(crate) runs: u64,
     pub(crate) last: Option<Report>,
     pub(crate) failure: Option<Failure>,
+    pub(crate) exhausted: bool,
 }
 
 impl SweepReport {
-    /// Seeds that were run.
+    /// Whether no further seed is to be run.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.failure.is_some() || self.exhausted
+    }
+
+    /// Whether a depth-first search ([`Strategy::Dfs`](crate::Strategy::Dfs)) has run every
+    /// schedule within its bound, [`runs`](SweepReport::runs) in number, and none failed.
+    ///
+    /// ```
+    /// use volt_sim::{Sim, Strategy, thread};
+    ///
+    /// let search = Sim::builder().strategy(Strategy::Dfs { preemptions: 2 }).sweep(0..1_000);
+    /// let report = search.check(|| thread::spawn(|| ()).join().unwrap());
+    /// assert!(report.is_exhausted());
+    /// ```
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// Seeds that were run; of a depth-first search, schedules.
     pub fn runs(&self) -> u64 {
         self.runs
     }

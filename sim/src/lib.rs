@@ -41,7 +41,7 @@
 //! | `kernel` | simulated threads, scheduling points, the clock |
 //! | `network` | the state machine behind [`net`] |
 //! | `disk` | the state machine behind [`fs`] |
-//! | `decide` | the decision source: strategies, tape |
+//! | `decide` | the decision source: strategies, search, tape |
 //! | `interpose` | system calls that simulated threads must not make |
 
 pub mod atomic;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::decide::Strategy;
 use crate::decide::tape::Recorder;
+use crate::decide::{Dfs, Prepared, Profile, Strategy};
 use crate::failure::{Details, Failure, Report, SweepReport};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
 
-/// The seed of the run that measures how long runs are.
+/// The seed of the run that measures how long runs are, and counts what threads do.
 const CALIBRATION_SEED: u64 = 0;
 
 pub(crate) struct Job {
@@ -37,8 +37,14 @@ pub(crate) struct Runner {
     watch: Arc<Watch>,
     /// Choices between threads in a run, once measured.
     expected_choices: Option<u64>,
+    /// What threads do in a run, once counted.
+    profile: Option<Arc<Profile>>,
+    /// The depth-first search that the runs are, between two of them.
+    search: Option<Box<Dfs>>,
     /// Some run has touched a cell whose races can be found.
     find_races: bool,
+    /// The next run counts what threads do.
+    counts: bool,
     /// The OS thread must not be used for another run.
     thread_is_used: bool,
 }
@@ -51,26 +57,41 @@ impl Runner {
         let expected_choices = job.expected_choices;
         // The process of one seed has one run: it cannot be repeated with vector clocks.
         let find_races = expected_choices.is_some();
-        Runner { job, recorder: None, watch, expected_choices, find_races, thread_is_used: false }
+        Runner {
+            job,
+            recorder: None,
+            watch,
+            expected_choices,
+            profile: None,
+            search: None,
+            find_races,
+            counts: false,
+            thread_is_used: false,
+        }
     }
 
-    /// Runs the seeds in order, until one fails.
+    /// Runs the seeds in order, until one fails or a search has no schedule left.
     pub(crate) fn sweep(mut self, seeds: Range<u64>) -> SweepReport {
-        let mut report = SweepReport { runs: 0, last: None, failure: None };
+        let mut report = SweepReport { runs: 0, last: None, failure: None, exhausted: false };
+        let searches = matches!(self.job.strategy, Strategy::Dfs { .. });
+        let first = seeds.start;
         let mut seeds = seeds.peekable();
-        while seeds.peek().is_some() && report.failure.is_none() {
+        while seeds.peek().is_some() && !report.has_ended() {
             // A thread serves until a run leaves something in its thread-locals.
             self.on_new_thread(|runner| {
                 runner.thread_is_used = false;
                 while !runner.thread_is_used
-                    && report.failure.is_none()
+                    && !report.has_ended()
                     && let Some(seed) = seeds.next()
                 {
                     report.runs += 1;
-                    match runner.run_seed(seed) {
+                    // Runs that differ in entropy would have no schedules in common.
+                    match runner.run_seed(if searches { first } else { seed }) {
                         Ok(run) => report.last = Some(run),
                         Err(failure) => report.failure = Some(failure),
                     }
+                    report.exhausted = runner.search.as_mut().is_some_and(|it| !it.advance())
+                        && report.failure.is_none();
                 }
             });
         }
@@ -116,25 +137,37 @@ impl Runner {
         first.0
     }
 
-    /// One run, to know how many choices PCT's change points spread over. Its seed and strategy
-    /// are fixed, so a seed replays alone as it ran in a sweep.
+    /// One run, to know how many choices PCT's change points spread over, and what SURW weighs
+    /// threads by. Its seed and strategy are fixed, so a seed replays alone as it ran in a sweep.
     fn measure_length(&mut self) -> Result<(), Failure> {
-        if self.expected_choices.is_some() || !self.job.strategy.needs_length() {
+        let counts = self.job.strategy.needs_profile();
+        let needed = counts || self.job.strategy.needs_length();
+        if self.expected_choices.is_some() || !needed {
             return Ok(());
         }
         let strategy = Strategy::Random;
         let measured = self.on_new_thread(|runner| {
-            let mut outcome = runner.execute(CALIBRATION_SEED, &strategy, EventLog::Off);
-            let choices = outcome.counters.thread_choices;
-            runner.conclude(CALIBRATION_SEED, &mut outcome, Some(&strategy)).map(|_| choices)
+            let mut outcome = runner.execute_counting(CALIBRATION_SEED, &strategy, counts);
+            let measured = (outcome.counters.thread_choices, outcome.profile.take());
+            runner.conclude(CALIBRATION_SEED, &mut outcome, Some(&strategy)).map(|_| measured)
         });
-        self.expected_choices = Some(measured?);
+        let (choices, profile) = measured?;
+        self.expected_choices = Some(choices);
+        self.profile = profile.map(Arc::new);
         Ok(())
+    }
+
+    fn execute_counting(&mut self, seed: u64, strategy: &Strategy, counts: bool) -> Outcome {
+        self.counts = counts;
+        let outcome = self.execute(seed, strategy, EventLog::Off);
+        self.counts = false;
+        outcome
     }
 
     /// One run, repeated with vector clocks where it turns out to need them.
     fn execute(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
-        let outcome = self.execute_once(seed, strategy, log);
+        let mut outcome = self.execute_once(seed, strategy, log);
+        self.search = outcome.search.take();
         if !outcome.wants_races {
             return outcome;
         }
@@ -147,7 +180,9 @@ impl Runner {
         };
         // Another OS thread: the run was left in the middle, and what it kept in thread-locals
         // with it.
-        self.on_new_thread(|runner| runner.execute_once(seed, strategy, log))
+        let mut outcome = self.on_new_thread(|runner| runner.execute_once(seed, strategy, log));
+        self.search = outcome.search.take();
+        outcome
     }
 
     fn execute_once(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
@@ -159,7 +194,12 @@ impl Runner {
         let plan = Plan {
             seed,
             strategy: strategy.clone(),
-            expected_choices: self.expected_choices.unwrap_or(0),
+            prepared: Prepared {
+                expected_choices: self.expected_choices.unwrap_or(0),
+                profile: self.profile.clone(),
+                search: self.search.take(),
+                counts: self.counts,
+            },
             limits: self.job.limits,
             whole_machine: self.job.whole_machine,
             find_races: self.find_races,
@@ -196,15 +236,23 @@ impl Runner {
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
+                let tape_path = self.save_tape(seed, &tape);
+                let replay = match &tape_path {
+                    // Its place in the search is not in the seed.
+                    Some(path) if matches!(self.job.strategy, Strategy::Dfs { .. }) => {
+                        self.line(&format!("VOLT_TAPE={}", path.display()))
+                    }
+                    _ => self.replay_line(seed, named),
+                };
                 Err(Failure(Box::new(Details {
                     kind: stop.kind,
                     message: stop.message,
                     threads: stop.threads,
                     tasks: stop.tasks,
                     report,
-                    tape_path: self.save_tape(seed, &tape),
+                    tape_path,
                     tape,
-                    replay: self.replay_line(seed, named),
+                    replay,
                 })))
             }
         };
@@ -216,12 +264,15 @@ impl Runner {
         let strategy = match strategy {
             // The tape is not named again: the seed that recorded it replays it.
             None | Some(Strategy::Tape(_)) => String::new(),
-            Some(strategy) => format!("VOLT_STRATEGY={strategy} "),
+            Some(strategy) => format!(" VOLT_STRATEGY={strategy}"),
         };
+        self.line(&format!("VOLT_SEED={seed:#x}{strategy}"))
+    }
+
+    /// The command that runs this test with these variables set.
+    fn line(&self, variables: &str) -> String {
         let name = self.job.name.as_deref().unwrap_or_default();
-        format!("VOLT_SEED={seed:#x} {strategy}cargo test --features sim {name}")
-            .trim_end()
-            .to_owned()
+        format!("{variables} cargo test --features sim {name}").trim_end().to_owned()
     }
 
     fn save_tape(&self, seed: u64, tape: &[u8]) -> Option<PathBuf> {

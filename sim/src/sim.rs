@@ -207,12 +207,14 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Runs `f` under each seed, as [`Sim::check`] does, until one fails.
+    /// Runs `f` under each seed, as [`Sim::check`] does, until one fails or a depth-first search
+    /// is exhausted.
     pub fn check(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
         self.run(false, Arc::new(f))
     }
 
-    /// Runs `f` under each seed, as [`Sim::machine`] does, until one fails.
+    /// Runs `f` under each seed, as [`Sim::machine`] does, until one fails or a depth-first
+    /// search is exhausted.
     pub fn machine(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
         self.run(true, Arc::new(f))
     }
@@ -220,6 +222,10 @@ impl Sweep {
     /// How many seeds there are.
     pub fn seeds(&self) -> u64 {
         self.seeds.end - self.seeds.start
+    }
+
+    pub(crate) fn strategy(&self) -> &Strategy {
+        &self.builder.strategy
     }
 
     pub(crate) fn range(&self) -> Range<u64> {

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::decide::Strategy;
 use crate::failure::SweepReport;
 use crate::runner;
 use crate::sim::{Builder, Sim};
@@ -27,7 +28,24 @@ const CHOICES: &str = "choices between threads: ";
 /// });
 /// ```
 pub fn check(f: impl Fn() + Send + Sync + 'static) {
-    runner::expect_success(Sim::builder().from_environment(0..CHECK_SEEDS).check(f));
+    let sweep = Sim::builder().from_environment(0..CHECK_SEEDS);
+    let strategy = sweep.strategy().clone();
+    let report = sweep.check(f);
+    tell_of_search(&strategy, &report);
+    runner::expect_success(report);
+}
+
+/// Says how far a depth-first search came: whether its success is a proof.
+fn tell_of_search(strategy: &Strategy, report: &SweepReport) {
+    if !matches!(strategy, Strategy::Dfs { .. }) || report.failure.is_some() {
+        return;
+    }
+    let runs = report.runs;
+    if report.exhausted {
+        println!("{strategy}: exhausted, all {runs} schedules were run");
+    } else {
+        println!("{strategy}: {runs} schedules were run, there are more; VOLT_SEEDS sets how many");
+    }
 }
 
 /// What a test attribute says.
@@ -83,13 +101,21 @@ impl TestOptions {
             Ok(choices) => builder = builder.expected_choices(choices.parse().unwrap_or(0)),
             Err(_) if self.isolate_process => {
                 let sweep = builder.from_environment(seeds);
+                assert!(
+                    !matches!(sweep.strategy(), Strategy::Dfs { .. }),
+                    "{}: a depth-first search goes from run to run, and `isolate = \"process\"` \
+                     gives each a process of its own: use another strategy, or do not isolate",
+                    self.test_name()
+                );
                 return self.run_in_processes(sweep.range());
             }
             Err(_) => {}
         }
         let sweep = builder.from_environment(seeds);
         let single = sweep.seeds() == 1;
+        let strategy = sweep.strategy().clone();
         let report = run(sweep);
+        tell_of_search(&strategy, &report);
         if single && let Some(last) = &report.last {
             println!(
                 "seed {:#x}: {}; {} steps, {:?} of virtual time, {CHOICES}{}, hash {:#018x}",

@@ -2,26 +2,45 @@
 //! [`Decider::choose`], answered by a strategy or a tape, and recorded before it is acted on.
 //!
 //! ```text
-//!   thread to run ──► Strategy (random, PCT) ─┐
-//!   other choices ──► a stream per level ─────┼──► tape, written ahead ──► answer in 0..n
-//!   replay ─────────► Tape ───────────────────┘
+//!   thread to run ──► Strategy (random, PCT, POS, SURW) ─┐
+//!   other choices ──► a stream per level ────────────────┼──► tape, written ahead ──► answer
+//!   search ─────────► Dfs, kept from run to run ─────────┤                            in 0..n
+//!   replay ─────────► Tape ──────────────────────────────┘
 //! ```
 //!
 //! Each [`Level`] draws from its own ChaCha stream, so that one more choice of one level does not
 //! reshuffle the others.
 
+mod dfs;
 mod pct;
+mod pos;
+mod profile;
 mod storage;
 mod strategy;
 mod stream;
+mod surw;
 pub(crate) mod tape;
 
 pub use strategy::{ParseStrategyError, Strategy};
 
+pub(crate) use dfs::Dfs;
+pub(crate) use profile::Profile;
+
+use std::sync::Arc;
+
+use crate::kernel::event::Operation;
 use pct::Pct;
+use pos::Pos;
+use profile::Census;
 use strategy::Walk;
 use stream::Stream;
+use surw::Surw;
 use tape::{Recorder, Tape};
+
+/// After so many choices a strategy of priorities draws all of them anew: threads that stay busy
+/// for ever, spinning on a word or waking each other, would otherwise starve one that the program
+/// waits for.
+const FAIR_AFTER: u64 = 10_000;
 
 /// What a decision is about. The number is part of the tape format: add at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +130,32 @@ impl Kind {
 enum Chooser {
     Random,
     Pct(Pct),
+    Pos(Pos),
+    Surw(Surw),
+    /// As random; what threads do is counted.
+    Census(Census),
+    Dfs(Box<Dfs>),
     Tape(Tape),
+}
+
+/// What is known of the program before a run of it.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// The length of a run, counted in choices between threads, as an earlier run measured it.
+    pub(crate) expected_choices: u64,
+    /// Who does what, as an earlier run counted it.
+    pub(crate) profile: Option<Arc<Profile>>,
+    /// The search that the run is a part of.
+    pub(crate) search: Option<Box<Dfs>>,
+    /// Count what threads do, for the runs to come; the run takes a random walk.
+    pub(crate) counts: bool,
+}
+
+/// What a run leaves to the next.
+pub(crate) struct Finished {
+    pub(crate) recorder: Recorder,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) search: Option<Box<Dfs>>,
 }
 
 /// The decision source of one run.
@@ -126,22 +170,39 @@ pub(crate) struct Decider {
 }
 
 impl Decider {
-    /// The source for `seed` under `strategy`; `expected_choices` is the length of a run, counted
-    /// in choices between threads, as a calibration run measured it.
+    /// The source for `seed` under `strategy`, and what the run drew from it.
     pub(crate) fn new(
         seed: u64,
         strategy: &Strategy,
-        expected_choices: u64,
+        prepared: Prepared,
         recorder: Recorder,
     ) -> (Decider, String) {
         let mut streams = [0, 1, 2, 3].map(|level| Stream::new(seed, level));
         let interleaving = &mut streams[Level::Interleaving as usize];
+        let Prepared { expected_choices, profile, search, counts } = prepared;
         let (chooser, drawn) = match strategy.draw(interleaving) {
+            Walk::Random if counts => (Chooser::Census(Census::new()), "random".to_owned()),
             Walk::Random => (Chooser::Random, "random".to_owned()),
             Walk::Pct { points } => (
                 Chooser::Pct(Pct::new(points, expected_choices, interleaving)),
                 format!("pct with {points} change points in {expected_choices} choices"),
             ),
+            Walk::Pos => (Chooser::Pos(Pos::default()), "pos".to_owned()),
+            Walk::Surw => match profile {
+                Some(profile) => {
+                    let surw = Surw::new(profile, interleaving);
+                    let drawn = surw.describe();
+                    (Chooser::Surw(surw), drawn)
+                }
+                // In the process of one seed nothing can be counted before the run.
+                None => (Chooser::Pos(Pos::default()), "pos, as nothing was counted".to_owned()),
+            },
+            Walk::Dfs { preemptions } => {
+                let mut search = search.unwrap_or_else(|| Box::new(Dfs::new(preemptions)));
+                search.begin();
+                let drawn = search.describe();
+                (Chooser::Dfs(search), drawn)
+            }
             Walk::Tape(tape) => (Chooser::Tape(tape), "tape".to_owned()),
         };
         let decider =
@@ -150,11 +211,21 @@ impl Decider {
     }
 
     /// Which of `runnable` runs next; `current` is the thread that asks, `yielding` whether it
-    /// said that others should go first. One runnable thread is no decision.
+    /// said that others should go first; `posted` what a thread is about to do. One runnable
+    /// thread is no decision.
     #[inline]
-    pub(crate) fn choose_thread(&mut self, runnable: &[u32], current: u32, yielding: bool) -> u32 {
+    pub(crate) fn choose_thread(
+        &mut self,
+        runnable: &[u32],
+        current: u32,
+        yielding: bool,
+        posted: impl Fn(u32) -> Operation,
+    ) -> u32 {
         let count = runnable.len() as u32;
         if count == 1 {
+            if matches!(self.chooser, Chooser::Pos(_) | Chooser::Surw(_) | Chooser::Census(_)) {
+                self.ran_alone(runnable[0], &posted);
+            }
             return runnable[0];
         }
         self.thread_choices += 1;
@@ -164,10 +235,63 @@ impl Decider {
                 let stream = &mut self.streams[Level::Interleaving as usize];
                 pct.choose(runnable, current, yielding, stream)
             }
-            Chooser::Tape(_) => self.replay(Kind::Thread, u64::from(count)) as u32,
+            _ => self.choose_knowing(runnable, current, yielding, &posted),
         };
         self.record(Kind::Thread, u64::from(count), u64::from(index));
         runnable[index as usize]
+    }
+
+    /// The index in `runnable` of the thread to run, under a strategy that looks at what threads
+    /// are about to do, or has an answer from elsewhere. Out of line: the random walk and PCT,
+    /// which need none of that, are fast because little code surrounds them.
+    #[inline(never)]
+    fn choose_knowing(
+        &mut self,
+        runnable: &[u32],
+        current: u32,
+        yielding: bool,
+        posted: &dyn Fn(u32) -> Operation,
+    ) -> u32 {
+        let count = runnable.len() as u32;
+        let stream = &mut self.streams[Level::Interleaving as usize];
+        match &mut self.chooser {
+            Chooser::Pos(pos) => pos.choose(runnable, current, yielding, posted, stream),
+            Chooser::Surw(surw) => surw.choose(runnable, current, yielding, posted, stream),
+            Chooser::Census(census) => {
+                let index = stream.below(count);
+                let chosen = runnable[index as usize];
+                census.executed(chosen, posted(chosen));
+                index
+            }
+            Chooser::Dfs(search) => {
+                let answer = search.choose_thread(runnable, current, yielding);
+                self.or_mismatch(answer)
+            }
+            Chooser::Tape(_) => self.replay(Kind::Thread, u64::from(count)) as u32,
+            Chooser::Random | Chooser::Pct(_) => unreachable!("chosen in line"),
+        }
+    }
+
+    /// The only runnable thread goes on, which some strategies must know.
+    #[inline(never)]
+    fn ran_alone(&mut self, thread: u32, posted: &dyn Fn(u32) -> Operation) {
+        match &mut self.chooser {
+            Chooser::Pos(pos) => pos.ran_alone(thread),
+            Chooser::Surw(surw) => surw.ran_alone(thread, posted(thread)),
+            Chooser::Census(census) => census.executed(thread, posted(thread)),
+            _ => {}
+        }
+    }
+
+    /// A thread was started, whose number is the next one.
+    pub(crate) fn spawned(&mut self, parent: u32, child: u32) {
+        match &mut self.chooser {
+            Chooser::Surw(surw) => {
+                surw.spawned(parent, child, &mut self.streams[Level::Interleaving as usize]);
+            }
+            Chooser::Census(census) => census.spawned(parent),
+            _ => {}
+        }
     }
 
     /// One decision among `0..n`, `n` at least 1; a single possibility is no decision.
@@ -175,8 +299,15 @@ impl Decider {
         if n == 1 {
             return 0;
         }
-        let answer = match &self.chooser {
+        let answer = match &mut self.chooser {
             Chooser::Tape(_) => self.replay(kind, n),
+            Chooser::Dfs(search) => {
+                let answer = search.choose(kind, n);
+                match self.or_mismatch(answer) {
+                    Some(answer) => answer,
+                    None => self.streams[kind.level() as usize].below_u64(n),
+                }
+            }
             _ => self.streams[kind.level() as usize].below_u64(n),
         };
         self.record(kind, n, answer);
@@ -195,14 +326,17 @@ impl Decider {
 
     fn replay(&mut self, kind: Kind, n: u64) -> u64 {
         let Chooser::Tape(tape) = &mut self.chooser else { unreachable!("replay without a tape") };
-        match tape.next(kind, n) {
-            Ok(answer) => answer,
-            Err(mismatch) => {
-                // The first mismatch is the one that explains; the run ends at its next step.
-                self.mismatch.get_or_insert(mismatch);
-                0
-            }
-        }
+        let answer = tape.next(kind, n);
+        self.or_mismatch(answer)
+    }
+
+    /// The answer, or any where the program does not fit.
+    fn or_mismatch<T: Default>(&mut self, answer: Result<T, String>) -> T {
+        answer.unwrap_or_else(|mismatch| {
+            // The first mismatch is the one that explains; the run ends when it looks next.
+            self.mismatch.get_or_insert(mismatch);
+            T::default()
+        })
     }
 
     #[inline]
@@ -211,15 +345,18 @@ impl Decider {
         self.recorder.record(kind, n, answer);
     }
 
-    /// Why the tape does not fit the program, once that has shown.
+    /// Why the tape, or the run before in a search, does not fit the program, once that has
+    /// shown.
     pub(crate) fn mismatch(&mut self) -> Option<String> {
         self.mismatch.take()
     }
 
-    /// The run has ended, and the tape would go on: why it does not fit the program.
-    pub(crate) fn tape_left(&self) -> Option<String> {
+    /// The run has ended: why the tape, or the run before in a search, does not fit the program,
+    /// if it did not end there or the difference was not seen yet.
+    pub(crate) fn misfit(&self) -> Option<String> {
         match &self.chooser {
             Chooser::Tape(tape) => tape.left(),
+            Chooser::Dfs(search) => self.mismatch.clone().or_else(|| search.left()),
             _ => None,
         }
     }
@@ -241,8 +378,13 @@ impl Decider {
         self.thread_choices
     }
 
-    /// The tape so far, and the recorder for the next run.
-    pub(crate) fn finish(self) -> Recorder {
-        self.recorder
+    /// What the run leaves to the next: the recorder, with its tape, among it.
+    pub(crate) fn finish(self) -> Finished {
+        let (profile, search) = match self.chooser {
+            Chooser::Census(census) => (Some(census.finish()), None),
+            Chooser::Dfs(search) => (None, Some(search)),
+            _ => (None, None),
+        };
+        Finished { recorder: self.recorder, profile, search }
     }
 }

@@ -5,11 +5,8 @@
 //! A run of `k` choices, `n` threads and `d - 1` change points finds a bug that needs `d`
 //! orderings with probability at least `1 / (n * k^(d-1))`.
 
+use super::FAIR_AFTER;
 use super::stream::Stream;
-
-/// After so many choices all priorities are drawn anew: threads that stay busy for ever, spinning
-/// on a word or waking each other, would otherwise starve one that the program waits for.
-const FAIR_AFTER: u64 = 10_000;
 
 pub(super) struct Pct {
     /// By thread number; 0 = not drawn yet.

@@ -11,8 +11,8 @@ use super::tape::Tape;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Drawn anew for each run from its seed: one run in five a random walk, the others PCT with
-    /// zero to four change points.
+    /// Drawn anew for each run from its seed: of twenty runs three are random walks, seven PCT
+    /// with zero to four change points, five POS and five SURW.
     #[default]
     Mix,
     /// Each step, any runnable thread with the same probability. Broad, but weak where a bug
@@ -24,6 +24,27 @@ pub enum Strategy {
         /// The number of ordering constraints that the bug needs, at most.
         depth: u32,
     },
+    /// Partial-order sampling: random priorities of pending operations, drawn anew for those that
+    /// race with the one that runs (Yuan et al., CAV 2018). Strong where many steps have nothing
+    /// to do with each other, and needs no depth.
+    Pos,
+    /// Selectively uniform random walk: all interleavings of the uses of one shared object, drawn
+    /// per run, are equally likely (Zhao et al., ASPLOS 2025). Strong where one thread must do
+    /// something before all of many others. A run of its own, before the first one, counts what
+    /// threads do; where each seed has a process of its own, that cannot be, and the run is POS.
+    Surw,
+    /// Depth-first search: every schedule with at most so many pre-emptions, each once. For small
+    /// programs of two to four threads, such as [`check`](crate::check) runs.
+    ///
+    /// The seeds of a sweep only count its runs, which all have the first seed; the sweep ends
+    /// when there are no more schedules, see
+    /// [`SweepReport::is_exhausted`](crate::SweepReport::is_exhausted). Waking spuriously, weak
+    /// compare-and-exchanges that fail although the values are equal, and jumps of the clock
+    /// ahead of threads that can run are left out. A failure is replayed by its tape.
+    Dfs {
+        /// How often a thread that could go on stands back for another, at most.
+        preemptions: u32,
+    },
     /// The decisions of a recorded run, read from this file.
     Tape(PathBuf),
 }
@@ -32,6 +53,9 @@ pub enum Strategy {
 pub(super) enum Walk {
     Random,
     Pct { points: u32 },
+    Pos,
+    Surw,
+    Dfs { preemptions: u32 },
     Tape(Tape),
 }
 
@@ -41,9 +65,14 @@ impl Strategy {
         match self {
             Strategy::Random => Walk::Random,
             Strategy::Pct { depth } => Walk::Pct { points: stream.below((*depth).max(1)) },
-            Strategy::Mix => match stream.below(5) {
-                0 => Walk::Random,
-                _ => Walk::Pct { points: stream.below(5) },
+            Strategy::Pos => Walk::Pos,
+            Strategy::Surw => Walk::Surw,
+            Strategy::Dfs { preemptions } => Walk::Dfs { preemptions: *preemptions },
+            Strategy::Mix => match stream.below(20) {
+                0..3 => Walk::Random,
+                3..10 => Walk::Pct { points: stream.below(5) },
+                10..15 => Walk::Pos,
+                _ => Walk::Surw,
             },
             Strategy::Tape(path) => match Tape::load(path) {
                 Ok(tape) => Walk::Tape(tape),
@@ -58,6 +87,11 @@ impl Strategy {
     pub(crate) fn needs_length(&self) -> bool {
         matches!(self, Strategy::Mix | Strategy::Pct { .. })
     }
+
+    /// Whether a run under this strategy needs to know what each thread does.
+    pub(crate) fn needs_profile(&self) -> bool {
+        matches!(self, Strategy::Mix | Strategy::Surw)
+    }
 }
 
 impl fmt::Display for Strategy {
@@ -66,6 +100,9 @@ impl fmt::Display for Strategy {
             Strategy::Mix => f.write_str("mix"),
             Strategy::Random => f.write_str("random"),
             Strategy::Pct { depth } => write!(f, "pct:{depth}"),
+            Strategy::Pos => f.write_str("pos"),
+            Strategy::Surw => f.write_str("surw"),
+            Strategy::Dfs { preemptions } => write!(f, "dfs:{preemptions}"),
             Strategy::Tape(path) => write!(f, "tape:{}", path.display()),
         }
     }
@@ -78,7 +115,11 @@ pub struct ParseStrategyError(String);
 impl fmt::Display for ParseStrategyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.0;
-        write!(f, "no strategy is called {name:?}; there are: mix, random, pct:DEPTH, tape:FILE")
+        write!(
+            f,
+            "no strategy is called {name:?}; there are: mix, random, pct:DEPTH, pos, surw, \
+             dfs:PREEMPTIONS, tape:FILE"
+        )
     }
 }
 
@@ -92,6 +133,12 @@ impl FromStr for Strategy {
         match name.split_once(':') {
             None if name == "mix" => Ok(Strategy::Mix),
             None if name == "random" => Ok(Strategy::Random),
+            None if name == "pos" => Ok(Strategy::Pos),
+            None if name == "surw" => Ok(Strategy::Surw),
+            Some(("dfs", preemptions)) => match preemptions.parse() {
+                Ok(preemptions) => Ok(Strategy::Dfs { preemptions }),
+                Err(_) => Err(unknown()),
+            },
             Some(("pct", depth)) => match depth.parse() {
                 Ok(depth) if depth >= 1 => Ok(Strategy::Pct { depth }),
                 _ => Err(unknown()),
@@ -108,7 +155,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back_as_written() {
-        for name in ["mix", "random", "pct:3", "tape:some/file"] {
+        for name in ["mix", "random", "pct:3", "pos", "surw", "dfs:0", "dfs:2", "tape:some/file"] {
             let strategy: Strategy = name.parse().expect("a known name");
             assert_eq!(strategy.to_string(), name);
         }
@@ -116,9 +163,30 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_with_the_known_ones() {
-        for name in ["", "Mix", "pct", "pct:0", "pct:x", "tape:", "dfs"] {
+        for name in ["", "Mix", "pct", "pct:0", "pct:x", "tape:", "dfs", "dfs:x", "pos:1"] {
             let error = name.parse::<Strategy>().expect_err("not a strategy");
             assert!(error.to_string().contains("pct:DEPTH"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_mix_gives_each_walk_its_share() {
+        let mut shares = [0; 4];
+        for seed in 0..2_000 {
+            match Strategy::Mix.draw(&mut Stream::new(seed, 0)) {
+                Walk::Random => shares[0] += 1,
+                Walk::Pct { points } => {
+                    assert!(points < 5);
+                    shares[1] += 1;
+                }
+                Walk::Pos => shares[2] += 1,
+                Walk::Surw => shares[3] += 1,
+                Walk::Dfs { .. } | Walk::Tape(_) => panic!("not in the mix"),
+            }
+        }
+        // 300, 700, 500 and 500: six standard deviations are at most 130.
+        for (share, expected) in shares.into_iter().zip([300_i32, 700, 500, 500]) {
+            assert!((share - expected).abs() < 130, "{shares:?}");
         }
     }
 }

@@ -87,6 +87,56 @@ pub(crate) struct Operation {
     pub(crate) place: &'static Location<'static>,
 }
 
+/// What the number of an operation's object counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
+    /// Atomics, futexes and cells.
+    Memory,
+    Socket,
+    Poller,
+    File,
+    /// Park tokens, which have no numbers.
+    Token,
+}
+
+impl OperationKind {
+    /// What the operation is done to, and whether it changes that: `None` where another thread
+    /// cannot tell whether it came first.
+    fn access(self) -> Option<(Family, bool)> {
+        Some(match self {
+            OperationKind::Load | OperationKind::CellRead | OperationKind::FutexWait => {
+                (Family::Memory, false)
+            }
+            OperationKind::Store
+            | OperationKind::ReadModifyWrite
+            | OperationKind::CellWrite
+            | OperationKind::FutexWake => (Family::Memory, true),
+            OperationKind::SocketRead | OperationKind::SocketWrite | OperationKind::SocketOther => {
+                (Family::Socket, true)
+            }
+            OperationKind::PollerWait => (Family::Poller, false),
+            OperationKind::PollerWake => (Family::Poller, true),
+            OperationKind::DiskRead => (Family::File, false),
+            OperationKind::DiskWrite | OperationKind::DiskSync | OperationKind::DiskOther => {
+                (Family::File, true)
+            }
+            OperationKind::Park => (Family::Token, false),
+            OperationKind::Unpark => (Family::Token, true),
+            OperationKind::Start
+            | OperationKind::Fence
+            | OperationKind::Spawn
+            | OperationKind::Join
+            | OperationKind::Exit
+            | OperationKind::Yield
+            | OperationKind::Sleep
+            | OperationKind::Entropy
+            | OperationKind::Clock
+            | OperationKind::Choice
+            | OperationKind::Payload => return None,
+        })
+    }
+}
+
 impl Operation {
     #[inline]
     pub(crate) fn new(
@@ -95,6 +145,23 @@ impl Operation {
         place: &'static Location<'static>,
     ) -> Operation {
         Operation { kind, object, place }
+    }
+
+    /// What the operation is done to, by family and number, and whether it changes that. Futexes
+    /// of the system call and park tokens have no numbers: all of them count as one.
+    pub(crate) fn access(&self) -> Option<(Family, ObjectId, bool)> {
+        self.kind.access().map(|(family, writes)| (family, self.object, writes))
+    }
+
+    /// Whether the order of the two can matter: they are done to one object, and one of them
+    /// changes it.
+    pub(crate) fn races_with(&self, other: &Operation) -> bool {
+        match (self.access(), other.access()) {
+            (Some((family, object, writes)), Some((other_family, other_object, other_writes))) => {
+                family == other_family && object == other_object && (writes || other_writes)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -128,5 +195,28 @@ impl std::fmt::Display for Event {
             write!(f, " of object {}", operation.object)?;
         }
         write!(f, ", answer {answer:#x}, at {now} ns, {}", operation.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn posted(kind: OperationKind, object: ObjectId) -> Operation {
+        Operation::new(kind, object, Location::caller())
+    }
+
+    #[test]
+    fn two_operations_race_on_one_object_that_one_of_them_changes() {
+        let load = posted(OperationKind::Load, 1);
+        let store = posted(OperationKind::Store, 1);
+        assert!(load.races_with(&store) && store.races_with(&load) && store.races_with(&store));
+        assert!(!load.races_with(&load), "nothing changes");
+        assert!(!load.races_with(&posted(OperationKind::Store, 2)), "another object");
+        let socket = posted(OperationKind::SocketWrite, 1);
+        assert!(!socket.races_with(&store), "an object of another family");
+        let start = posted(OperationKind::Start, 0);
+        assert!(!start.races_with(&posted(OperationKind::Store, 0)), "no object");
+        assert!(posted(OperationKind::Park, 0).races_with(&posted(OperationKind::Unpark, 0)));
     }
 }

@@ -653,7 +653,9 @@ impl State {
     #[inline]
     fn choose_next(&mut self, yielding: bool) -> bool {
         let me = self.current;
-        let next = self.decider.choose_thread(self.threads.runnable(), me, yielding);
+        let threads = &self.threads;
+        let posted = |thread| threads.posted(thread);
+        let next = self.decider.choose_thread(threads.runnable(), me, yielding, posted);
         self.stopping = me;
         self.current = next;
         next != me

@@ -23,7 +23,7 @@ use super::{
     outside,
 };
 use crate::decide::tape::Recorder;
-use crate::decide::{Decider, Strategy};
+use crate::decide::{Decider, Dfs, Prepared, Profile, Strategy};
 use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::laws::Laws;
@@ -33,8 +33,8 @@ use crate::network::HostId;
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) strategy: Strategy,
-    /// The length of a run in choices between threads, for PCT.
-    pub(crate) expected_choices: u64,
+    /// What strategies know of the program before the run.
+    pub(crate) prepared: Prepared,
     pub(crate) limits: Limits,
     /// Thread-local blocks for each thread; also: the run ends when its first thread does.
     pub(crate) whole_machine: bool,
@@ -62,6 +62,10 @@ pub(crate) struct Outcome {
     /// another OS thread.
     pub(crate) used_entropy: bool,
     pub(crate) recorder: Option<Recorder>,
+    /// What was counted, where that was asked for.
+    pub(crate) profile: Option<Profile>,
+    /// The search that the run was a part of.
+    pub(crate) search: Option<Box<Dfs>>,
 }
 
 /// Numbers worlds, from 1. A plain counter: nothing in a run depends on its value.
@@ -78,8 +82,7 @@ pub(crate) fn run(
     let began = Instant::now();
     recorder.start(plan.seed);
     let replays = matches!(plan.strategy, Strategy::Tape(_));
-    let (decider, strategy) =
-        Decider::new(plan.seed, &plan.strategy, plan.expected_choices, recorder);
+    let (decider, strategy) = Decider::new(plan.seed, &plan.strategy, plan.prepared, recorder);
     let inbox = Arc::new(Inbox::new());
     let look_after = if replays { 1 } else { LOOK_AFTER };
     let world = World {
@@ -172,6 +175,9 @@ pub(crate) fn spawn(
             state.races.spawn(spawner, number);
         }
         state.decider.runnable_changed();
+        if number != 0 {
+            state.decider.spawned(spawner, number);
+        }
         number
     }))
 }
@@ -283,7 +289,7 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         });
     }
     if state.stop.is_none()
-        && let Some(message) = state.log.ended_early().or_else(|| state.decider.tape_left())
+        && let Some(message) = state.log.ended_early().or_else(|| state.decider.misfit())
     {
         let kind = FailureKind::Nondeterminism;
         state.stop = Some(Stop { kind, message, threads: Vec::new(), tasks: Vec::new() });
@@ -291,6 +297,7 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
     state.counters.abandoned = abandoned;
     state.counters.decisions = state.decider.decisions();
     state.counters.thread_choices = state.decider.thread_choices();
+    let finished = state.decider.finish();
     Outcome {
         stop: state.stop,
         strategy,
@@ -302,7 +309,9 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         log: state.log,
         wants_races: state.wants_races,
         used_entropy: state.used_entropy,
-        recorder: Some(state.decider.finish()),
+        recorder: Some(finished.recorder),
+        profile: finished.profile,
+        search: finished.search,
     }
 }
 

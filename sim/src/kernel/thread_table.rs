@@ -146,6 +146,11 @@ impl ThreadTable {
         &mut self.threads[number as usize]
     }
 
+    /// What the thread is about to do; of one that was woken, what it waited in.
+    pub(crate) fn posted(&self, number: u32) -> Operation {
+        self.threads[number as usize].operation
+    }
+
     pub(crate) fn all(&self) -> &[Thread] {
         &self.threads
     }
