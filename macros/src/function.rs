@@ -110,8 +110,9 @@ impl Function {
     pub(crate) fn check_async(&self, of: &Macro, errors: &mut Errors) {
         let signature = &self.signature;
         if signature.asyncness.is_none() {
+            let keyword = &signature.fn_token;
             errors.push_at(
-                &signature.fn_token,
+                keyword,
                 format!(
                     "`#[{}]` goes on an `async fn`: write `{}`",
                     of.name,

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decide::tape::Recorder;
-use crate::decide::{Dfs, Prepared, Profile, Strategy};
+use crate::decide::{Dfs, Length, Prepared, Profile, Strategy};
 use crate::failure::{Details, Failure, Report, SweepReport};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
@@ -26,8 +26,8 @@ pub(crate) struct Job {
     /// Whether the replay line must name the strategy.
     pub(crate) names_strategy: bool,
     pub(crate) planted: Option<&'static str>,
-    /// The length of a run in choices between threads, where it is known.
-    pub(crate) expected_choices: Option<u64>,
+    /// How long a run is, where it is known.
+    pub(crate) length: Option<Length>,
     pub(crate) body: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Runner {
     job: Job,
     recorder: Option<Recorder>,
     watch: Arc<Watch>,
-    /// Choices between threads in a run, once measured.
-    expected_choices: Option<u64>,
+    /// How long a run is, once measured.
+    length: Option<Length>,
     /// What threads do in a run, once counted.
     profile: Option<Arc<Profile>>,
     /// The depth-first search that the runs are, between two of them.
@@ -54,14 +54,14 @@ impl Runner {
         crate::interpose::anchor();
         crate::clock::prepare();
         let watch = Watch::new(job.name.as_deref().unwrap_or("a simulation"));
-        let expected_choices = job.expected_choices;
+        let length = job.length;
         // The process of one seed has one run: it cannot be repeated with vector clocks.
-        let find_races = expected_choices.is_some();
+        let find_races = length.is_some();
         Runner {
             job,
             recorder: None,
             watch,
-            expected_choices,
+            length,
             profile: None,
             search: None,
             find_races,
@@ -116,7 +116,7 @@ impl Runner {
     fn run_seed(&mut self, seed: u64) -> Result<Report, Failure> {
         self.measure_length()?;
         let strategy = self.job.strategy.clone();
-        if !self.job.check_determinism || self.job.expected_choices.is_some() {
+        if !self.job.check_determinism || self.job.length.is_some() {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
             return self.conclude(seed, &mut outcome, None);
         }
@@ -142,17 +142,18 @@ impl Runner {
     fn measure_length(&mut self) -> Result<(), Failure> {
         let counts = self.job.strategy.needs_profile();
         let needed = counts || self.job.strategy.needs_length();
-        if self.expected_choices.is_some() || !needed {
+        if self.length.is_some() || !needed {
             return Ok(());
         }
         let strategy = Strategy::Random;
         let measured = self.on_new_thread(|runner| {
             let mut outcome = runner.execute_counting(CALIBRATION_SEED, &strategy, counts);
-            let measured = (outcome.counters.thread_choices, outcome.profile.take());
+            let length = Length { choices: outcome.counters.thread_choices, steps: outcome.steps };
+            let measured = (length, outcome.profile.take());
             runner.conclude(CALIBRATION_SEED, &mut outcome, Some(&strategy)).map(|_| measured)
         });
-        let (choices, profile) = measured?;
-        self.expected_choices = Some(choices);
+        let (length, profile) = measured?;
+        self.length = Some(length);
         self.profile = profile.map(Arc::new);
         Ok(())
     }
@@ -195,7 +196,7 @@ impl Runner {
             seed,
             strategy: strategy.clone(),
             prepared: Prepared {
-                expected_choices: self.expected_choices.unwrap_or(0),
+                length: self.length.unwrap_or_default(),
                 profile: self.profile.clone(),
                 search: self.search.take(),
                 counts: self.counts,

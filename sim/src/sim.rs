@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::Strategy;
+use crate::decide::{Length, Strategy};
 use crate::environment::Environment;
 use crate::failure::{Failure, Report, SweepReport};
 use crate::kernel::Limits;
@@ -48,7 +48,7 @@ pub struct Builder {
     check_determinism: bool,
     name: Option<String>,
     planted: Option<&'static str>,
-    expected_choices: Option<u64>,
+    length: Option<Length>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
 }
@@ -64,7 +64,7 @@ impl Sim {
             check_determinism: false,
             name: None,
             planted: None,
-            expected_choices: None,
+            length: None,
             strategy_from_environment: false,
         }
     }
@@ -145,9 +145,9 @@ impl Builder {
         Sweep { builder: self, seeds }
     }
 
-    /// How many choices between threads a run has, as another process measured it.
-    pub(crate) fn expected_choices(mut self, choices: u64) -> Builder {
-        self.expected_choices = Some(choices);
+    /// How long a run is, as another process measured it.
+    pub(crate) fn length(mut self, length: Length) -> Builder {
+        self.length = Some(length);
         self
     }
 
@@ -193,7 +193,7 @@ impl Builder {
             name: self.name.clone().or_else(crate::runner::test_name),
             names_strategy: self.strategy_from_environment,
             planted: self.planted,
-            expected_choices: self.expected_choices,
+            length: self.length,
             body,
         }
     }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::decide::Strategy;
+use crate::decide::{Length, Strategy};
 use crate::failure::SweepReport;
 use crate::runner;
 use crate::sim::{Builder, Sim};
@@ -13,7 +13,7 @@ const CHECK_SEEDS: u64 = 1_000;
 /// Tells the process of one seed that it is that, and how many choices a run has.
 const ISOLATED: &str = "VOLT_ISOLATED";
 /// What precedes the number of choices in the line about a single run.
-const CHOICES: &str = "choices between threads: ";
+const LENGTH: &str = "choices between threads/steps: ";
 
 /// Runs `f` as plain simulated threads under many seeds, 1,000 unless `VOLT_SEEDS` says
 /// otherwise, and panics with the report of the first failure.
@@ -98,7 +98,7 @@ impl TestOptions {
         let mut builder = self.builder();
         match std::env::var(ISOLATED) {
             // The process of one seed: its one run is the first of the process.
-            Ok(choices) => builder = builder.expected_choices(choices.parse().unwrap_or(0)),
+            Ok(length) => builder = builder.length(length.parse().unwrap_or_default()),
             Err(_) if self.isolate_process => {
                 let sweep = builder.from_environment(seeds);
                 assert!(
@@ -118,12 +118,11 @@ impl TestOptions {
         tell_of_search(&strategy, &report);
         if single && let Some(last) = &report.last {
             println!(
-                "seed {:#x}: {}; {} steps, {:?} of virtual time, {CHOICES}{}, hash {:#018x}",
+                "seed {:#x}: {}; {:?} of virtual time, {LENGTH}{}, hash {:#018x}",
                 last.seed(),
                 last.strategy(),
-                last.steps(),
                 last.virtual_time(),
-                last.counters().thread_choices,
+                Length { choices: last.counters().thread_choices, steps: last.steps() },
                 last.hash()
             );
         }
@@ -133,17 +132,17 @@ impl TestOptions {
     /// Runs each seed in a process of its own, where statics begin anew; before them one run that
     /// measures how long runs are.
     fn run_in_processes(&self, seeds: std::ops::Range<u64>) {
-        let measured = self.run_in_a_process(0, 0, Some("random"));
-        let choices = measured.split_once(CHOICES).map_or("", |(_, rest)| rest);
-        let digits = choices.find(|character: char| !character.is_ascii_digit());
-        let choices = choices[..digits.unwrap_or(choices.len())].parse().unwrap_or(0);
+        let measured = self.run_in_a_process(0, Length::default(), Some("random"));
+        let rest = measured.split_once(LENGTH).map_or("", |(_, rest)| rest);
+        let length = rest.split(',').next().and_then(|length| length.parse().ok());
+        let length = length.unwrap_or_default();
         for seed in seeds {
-            self.run_in_a_process(seed, choices, None);
+            self.run_in_a_process(seed, length, None);
         }
     }
 
     /// Runs this same test in a new process, for one seed; what it printed.
-    fn run_in_a_process(&self, seed: u64, choices: u64, strategy: Option<&str>) -> String {
+    fn run_in_a_process(&self, seed: u64, length: Length, strategy: Option<&str>) -> String {
         let program = match std::env::current_exe() {
             Ok(program) => program,
             Err(error) => panic!("the test program cannot be found to run it again: {error}"),
@@ -152,7 +151,7 @@ impl TestOptions {
         command
             .args(["--exact", self.test_name(), "--nocapture", "--test-threads=1"])
             .env("VOLT_SEED", format!("{seed:#x}"))
-            .env(ISOLATED, choices.to_string());
+            .env(ISOLATED, length.to_string());
         if let Some(strategy) = strategy {
             command.env("VOLT_STRATEGY", strategy);
         }

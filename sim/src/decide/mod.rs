@@ -12,6 +12,7 @@
 //! reshuffle the others.
 
 mod dfs;
+mod length;
 mod pct;
 mod pos;
 mod profile;
@@ -24,6 +25,7 @@ pub(crate) mod tape;
 pub use strategy::{ParseStrategyError, Strategy};
 
 pub(crate) use dfs::Dfs;
+pub(crate) use length::Length;
 pub(crate) use profile::Profile;
 
 use std::sync::Arc;
@@ -141,8 +143,8 @@ enum Chooser {
 /// What is known of the program before a run of it.
 #[derive(Default)]
 pub(crate) struct Prepared {
-    /// The length of a run, counted in choices between threads, as an earlier run measured it.
-    pub(crate) expected_choices: u64,
+    /// How long a run is, as an earlier run measured it.
+    pub(crate) length: Length,
     /// Who does what, as an earlier run counted it.
     pub(crate) profile: Option<Arc<Profile>>,
     /// The search that the run is a part of.
@@ -179,14 +181,17 @@ impl Decider {
     ) -> (Decider, String) {
         let mut streams = [0, 1, 2, 3].map(|level| Stream::new(seed, level));
         let interleaving = &mut streams[Level::Interleaving as usize];
-        let Prepared { expected_choices, profile, search, counts } = prepared;
+        let Prepared { length, profile, search, counts } = prepared;
         let (chooser, drawn) = match strategy.draw(interleaving) {
             Walk::Random if counts => (Chooser::Census(Census::new()), "random".to_owned()),
             Walk::Random => (Chooser::Random, "random".to_owned()),
-            Walk::Pct { points } => (
-                Chooser::Pct(Pct::new(points, expected_choices, interleaving)),
-                format!("pct with {points} change points in {expected_choices} choices"),
-            ),
+            Walk::Pct { points } => {
+                let choices = length.draw(interleaving);
+                (
+                    Chooser::Pct(Pct::new(points, choices, interleaving)),
+                    format!("pct with {points} change points in {choices} choices"),
+                )
+            }
             Walk::Pos => (Chooser::Pos(Pos::default()), "pos".to_owned()),
             Walk::Surw => match profile {
                 Some(profile) => {

@@ -113,7 +113,7 @@ impl Profile {
             .range::<[u32], _>((Bound::Included(path), Bound::Unbounded))
             .take_while(|(other, _)| other.starts_with(path))
             .flat_map(|(_, places)| places)
-            .filter(|(place, _)| counts(**place))
+            .filter(|(place, _)| counts(place))
             .map(|(_, count)| *count)
             .sum()
     }

@@ -18,12 +18,14 @@
 pub(crate) mod clock;
 pub(crate) mod disk;
 pub(crate) mod event;
+mod event_log;
 pub(crate) mod external;
 mod hash;
 pub(crate) mod identity;
 pub(crate) mod locals;
 pub(crate) mod native_tls;
 pub(crate) mod network;
+mod panics;
 pub(crate) mod race;
 pub(crate) mod run;
 mod stacks;
@@ -44,10 +46,12 @@ use clock::{Alarm, Clock};
 use event::{Event, Operation, OperationKind};
 use external::Inbox;
 use hash::RunHash;
+use panics::PanicRecord;
 use race::Races;
-use thread_table::{PanicRecord, Resumed, Status, ThreadTable, WaitFor};
+use thread_table::{Resumed, Status, ThreadTable, WaitFor};
 
 pub(crate) use event::ObjectId;
+pub(crate) use event_log::EventLog;
 
 /// Steps between two looks at the things that need no look at each step.
 const LOOK_AFTER: u64 = 4_096;
@@ -109,18 +113,6 @@ pub(crate) struct Stop {
     pub(crate) tasks: Vec<String>,
 }
 
-/// What two runs of a seed are compared by.
-pub(crate) enum EventLog {
-    Off,
-    /// The first run writes its events down.
-    Record(Vec<Event>),
-    /// The second compares as it goes.
-    Compare {
-        first: Vec<Event>,
-        next: usize,
-    },
-}
-
 /// Limits of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -154,6 +146,8 @@ struct State {
     used_entropy: bool,
     wants_races: bool,
     stop: Option<Stop>,
+    /// The first panic that another thread has seen: often why that one panics too.
+    observed_panic: Option<String>,
     ended: bool,
 }
 
@@ -422,19 +416,6 @@ impl World {
     /// Vector clocks of this run.
     pub(crate) fn races<R>(&self, f: impl FnOnce(&mut Races, u32) -> R) -> R {
         self.with(|state| f(&mut state.races, state.current))
-    }
-
-    /// Notes a panic of the running thread.
-    pub(crate) fn note_panic(&self, record: PanicRecord) {
-        self.with(|state| {
-            let me = state.current;
-            state.threads.get(me).panic = Some(record);
-        });
-    }
-
-    /// Somebody has seen how this thread ended.
-    pub(crate) fn panic_observed(&self, thread: u32) {
-        self.with(|state| state.threads.get(thread).panic = None);
     }
 
     /// Ends the run with a failure. The calling thread never runs again.
@@ -735,46 +716,5 @@ impl State {
             return Some((FailureKind::Limit, message));
         }
         None
-    }
-
-    /// The first thread that ended in a panic which nobody has looked at.
-    fn first_panic(&self) -> Option<String> {
-        (0..).zip(self.threads.all()).find_map(|(number, thread)| {
-            if thread.status != Status::Finished {
-                return None;
-            }
-            let panic = thread.panic.as_ref()?;
-            let who = thread.who(number, &self.net);
-            Some(format!("{who} panicked at {}: {}", panic.place, panic.message))
-        })
-    }
-}
-
-impl EventLog {
-    /// Writes the event down, or compares it; the message says how it differs.
-    #[cold]
-    fn note(&mut self, event: Event) -> Option<String> {
-        match self {
-            EventLog::Off => None,
-            EventLog::Record(events) => {
-                events.push(event);
-                None
-            }
-            EventLog::Compare { first, next } => {
-                let index = *next;
-                *next += 1;
-                match first.get(index) {
-                    Some(recorded) if recorded.same(&event) => None,
-                    Some(recorded) => Some(format!(
-                        "two runs of one seed differ, first at event {index}:\n    first run:  \
-                         {recorded}\n    second run: {event}"
-                    )),
-                    None => Some(format!(
-                        "two runs of one seed differ: the first ended after {index} events, the \
-                         second went on with\n    {event}"
-                    )),
-                }
-            }
-        }
     }
 }

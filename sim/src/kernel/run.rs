@@ -2,25 +2,25 @@
 
 use std::cell::UnsafeCell;
 use std::io;
-use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use super::event::{Event, Operation, OperationKind};
+use super::event::{Operation, OperationKind};
 use super::external::{self, Inbox};
 use super::hash::RunHash;
 use super::locals::Locals;
 use super::native_tls::{self, Block};
 use super::network;
+use super::panics;
 use super::race::Races;
 use super::stacks;
-use super::thread_table::{PanicRecord, Thread, ThreadCoroutine, ThreadTable, ThreadYielder};
+use super::thread_table::{Thread, ThreadCoroutine, ThreadTable, ThreadYielder};
 use super::watchdog::Watch;
 use super::{
-    Clock, Counters, EventLog, JUMP_WITHIN, LOOK_AFTER, Limits, State, Stop, WORLD, World, current,
-    outside,
+    Clock, Counters, EventLog, JUMP_WITHIN, LOOK_AFTER, Limits, State, Stop, WORLD, World, outside,
 };
 use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Dfs, Prepared, Profile, Strategy};
@@ -78,7 +78,7 @@ pub(crate) fn run(
     watch: &Arc<Watch>,
     body: Box<dyn FnOnce() -> bool>,
 ) -> Outcome {
-    install_panic_hook();
+    panics::install_hook();
     let began = Instant::now();
     recorder.start(plan.seed);
     let replays = matches!(plan.strategy, Strategy::Tape(_));
@@ -116,6 +116,7 @@ pub(crate) fn run(
             used_entropy: false,
             wants_races: false,
             stop: None,
+            observed_panic: None,
             ended: false,
         }),
         #[cfg(debug_assertions)]
@@ -313,34 +314,4 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         profile: finished.profile,
         search: finished.search,
     }
-}
-
-impl EventLog {
-    /// The second run ended before it did all that the first one had done.
-    fn ended_early(&self) -> Option<String> {
-        let EventLog::Compare { first, next } = self else { return None };
-        let event: &Event = first.get(*next)?;
-        Some(format!(
-            "two runs of one seed differ: the second ended after {next} events, the first went on \
-             with\n    {event}"
-        ))
-    }
-}
-
-/// Panics of simulated threads are noted in their world instead of being printed.
-fn install_panic_hook() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| match current() {
-            Some(world) => world.note_panic(record(info)),
-            None => before(info),
-        }));
-    });
-}
-
-fn record(info: &PanicHookInfo<'_>) -> PanicRecord {
-    let message = info.payload_as_str().unwrap_or("a value that is no text").to_owned();
-    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    PanicRecord { message, place }
 }

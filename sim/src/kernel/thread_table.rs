@@ -18,6 +18,7 @@ use corosensei::{Coroutine, Yielder};
 use super::event::{ObjectId, Operation};
 use super::locals::Locals;
 use super::native_tls::Block;
+use super::panics::PanicRecord;
 use crate::network::{HostId, Net, PollerId};
 
 /// The coroutine that a simulated thread runs on.
@@ -54,21 +55,6 @@ pub(crate) enum Status {
     Runnable,
     Blocked(WaitFor),
     Finished,
-}
-
-/// A panic that ended a thread, or began to.
-#[derive(Clone, Debug)]
-pub(crate) struct PanicRecord {
-    pub(crate) message: String,
-    pub(crate) place: String,
-}
-
-impl PanicRecord {
-    /// A panic that was resumed, of which nothing was told.
-    pub(crate) fn resumed() -> PanicRecord {
-        let message = "a panic that was caught elsewhere and resumed here".to_owned();
-        PanicRecord { message, place: "an unknown place".to_owned() }
-    }
 }
 
 pub(crate) struct Thread {
