@@ -17,6 +17,7 @@ mod scenarios {
     mod groups;
     mod locks;
     mod many_tasks;
+    mod misbehaving_peers;
     mod panics;
     #[cfg(feature = "macros")]
     mod selecting;

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `address` | what programs write for an address |
+//! | `exhaustion` | what keeps a loop of accepts from spinning |
 //! | `lookup` | from names to addresses |
 //! | `operation` | one operation on a socket: wait, spend budget, try |
 //! | `tcp` | listeners and streams |
@@ -32,6 +33,7 @@
 //! ```
 
 mod address;
+mod exhaustion;
 mod lookup;
 pub(crate) mod operation;
 mod tcp;

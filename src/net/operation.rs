@@ -138,6 +138,11 @@ impl<'a, S: Source> Operation<'a, S> {
         Operation { waiting: registration.waiting(request.direction), request }
     }
 
+    /// Where the program asked for it.
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        self.request.place
+    }
+
     /// Waits until the socket may be ready.
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waited = self.waiting.poll_ready(context);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use volt_sim::fs::Disk;
+use volt_sim::net::Resources;
 use volt_sim::sync::{Condvar, Mutex, MutexGuard};
 use volt_sim::{net, thread};
 
@@ -233,6 +234,26 @@ impl<T> Host<T> {
     #[track_caller]
     pub fn disk(&self) -> Disk {
         Disk::of(&self.node)
+    }
+
+    /// What its operating system has to give: descriptors, and memory for buffers. They may run
+    /// out, if the test says so.
+    ///
+    /// ```
+    /// use volt::net::UdpSocket;
+    /// use volt::sim::Sim;
+    ///
+    /// Sim::builder().build().run(|world| async move {
+    ///     let host = world.host("server").start(|_| std::future::pending::<()>());
+    ///     let io = host.io();
+    ///     host.resources().set_descriptor_limit(Some(host.resources().descriptors()));
+    ///     let binding = host.io().spawn(async move { UdpSocket::bind(&io, "0.0.0.0:53").await });
+    ///     assert!(binding.await.unwrap().is_err());
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn resources(&self) -> Resources {
+        Resources::of(&self.node)
     }
 
     /// Sends a signal to the programs of this host; how many receivers hear it. A program that does

@@ -11,7 +11,7 @@ pub use volt_sim::{
     choose,
     fs::{Disk, DiskLatency},
     future, hint,
-    net::Link,
+    net::{Link, Resources},
     observe, sync, thread, thread_local,
 };
 

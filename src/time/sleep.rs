@@ -88,8 +88,12 @@ pin_project! {
     }
 }
 
+/// The runtime of a timer has shut down.
+#[derive(Debug)]
+pub(crate) struct ShutDown;
+
 impl Sleep {
-    pub(super) fn new(io: &Io, deadline: Instant, place: &'static Location<'static>) -> Sleep {
+    pub(crate) fn new(io: &Io, deadline: Instant, place: &'static Location<'static>) -> Sleep {
         Sleep { io: io.clone(), deadline, place, worker: 0, cell: TimerCell::new() }
     }
 
@@ -133,12 +137,30 @@ impl Sleep {
 
     /// As `poll`, whatever the task has left of its budget.
     pub(super) fn poll_elapsed(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let place = self.place;
+        match ready!(self.poll_unless_shut_down(context)) {
+            Ok(()) => Poll::Ready(()),
+            Err(ShutDown) => {
+                panic!("the timer of {place} outlives its runtime, which has shut down")
+            }
+        }
+    }
+
+    /// As `poll_elapsed`, but tells that the runtime has shut down instead of panicking: for
+    /// waits that the program did not ask for.
+    ///
+    /// # Errors
+    /// If it has to wait and the runtime has shut down.
+    pub(crate) fn poll_unless_shut_down(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ShutDown>> {
         let this = self.project();
         let cell = this.cell.as_ref();
         let scheduler = this.io.scheduler();
         loop {
             match cell.state() {
-                State::Fired => return Poll::Ready(()),
+                State::Fired => return Poll::Ready(Ok(())),
                 State::Armed => {
                     let timers = scheduler.timers(*this.worker);
                     // SAFETY: as in `drop`.
@@ -148,7 +170,7 @@ impl Sleep {
                 }
                 State::Idle => {
                     if Instant::now() >= *this.deadline {
-                        return Poll::Ready(());
+                        return Poll::Ready(Ok(()));
                     }
                     *this.worker = worker_of(scheduler).unwrap_or(0);
                     let timers = scheduler.timers(*this.worker);
@@ -157,12 +179,7 @@ impl Sleep {
                     match unsafe { timers.arm(cell, deadline, context.waker()) } {
                         Arming::Done => {}
                         Arming::Earlier => tell(scheduler, *this.worker),
-                        Arming::Refused => {
-                            panic!(
-                                "the timer of {} outlives its runtime, which has shut down",
-                                this.place
-                            )
-                        }
+                        Arming::Refused => return Poll::Ready(Err(ShutDown)),
                     }
                     break;
                 }

@@ -5,6 +5,7 @@
 mod channels;
 mod locks;
 mod runtimes;
+mod stuck;
 mod tasks;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         let mut rows = locks::rows();
         rows.extend(channels::rows());
         rows.extend(tasks::rows());
+        rows.extend(stuck::rows());
         rows
     })
 }

@@ -58,9 +58,9 @@ impl Link {
         network::Link {
             latency: nanoseconds("latency", self.latency),
             jitter: nanoseconds("jitter", self.jitter),
-            loss: rate("loss", self.loss),
-            duplicate: rate("duplicate", self.duplicate),
-            reorder: rate("reorder", self.reorder),
+            loss: rate("loss of a link", self.loss),
+            duplicate: rate("duplicate of a link", self.duplicate),
+            reorder: rate("reorder of a link", self.reorder),
             bandwidth: self.bandwidth,
         }
     }
@@ -73,8 +73,8 @@ fn nanoseconds(what: &str, time: Duration) -> u64 {
 }
 
 #[track_caller]
-fn rate(what: &str, share: f64) -> u32 {
-    assert!((0.0..=1.0).contains(&share), "the {what} of a link is {share}, not in 0 to 1");
+pub(super) fn rate(what: &str, share: f64) -> u32 {
+    assert!((0.0..=1.0).contains(&share), "the {what} is {share}, not in 0 to 1");
     (share * f64::from(network::MILLION)).round() as u32
 }
 

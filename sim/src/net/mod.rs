@@ -32,6 +32,7 @@ mod fault;
 pub(crate) mod handle;
 mod host;
 mod poller;
+mod resources;
 mod signal;
 mod tcp;
 mod tcp_socket;
@@ -44,6 +45,7 @@ pub use fault::{
 };
 pub use host::{Host, add_host, open_pollers, open_sockets, resolve};
 pub use poller::{Poller, Source};
+pub use resources::Resources;
 pub use signal::SignalReceiver;
 pub use tcp::{TcpListener, TcpStream};
 pub use tcp_socket::TcpSocket;

@@ -107,14 +107,17 @@ impl Poller {
     /// A poller of the running thread's host.
     ///
     /// # Errors
-    /// `Unsupported` on an ordinary thread.
+    /// `Unsupported` on an ordinary thread; and what [`Resources`](super::Resources) refuse.
     #[track_caller]
     pub fn new() -> io::Result<Poller> {
         let place = Location::caller();
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, _| Ok(net.poller_new(host).0))?;
+        let id = call(world, operation, |net, _| {
+            net.check_descriptors(host)?;
+            Ok(net.poller_new(host).0)
+        })?;
         Ok(Poller(Handle::new("Poller", world, id, place)))
     }
 

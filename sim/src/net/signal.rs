@@ -38,14 +38,17 @@ impl SignalReceiver {
     /// A receiver of what is sent from now on.
     ///
     /// # Errors
-    /// `Unsupported` on an ordinary thread.
+    /// `Unsupported` on an ordinary thread; and what [`Resources`](super::Resources) refuse.
     #[track_caller]
     pub fn open(signal: u32) -> io::Result<SignalReceiver> {
         let place = Location::caller();
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, _| Ok(net.signal_listen(host, signal).0))?;
+        let id = call(world, operation, |net, _| {
+            net.check_descriptors(host)?;
+            Ok(net.signal_listen(host, signal).0)
+        })?;
         Ok(SignalReceiver(Handle::new("SignalReceiver", world, id, place)))
     }
 

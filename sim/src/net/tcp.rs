@@ -37,25 +37,33 @@ impl TcpListener {
     ///
     /// # Errors
     /// `AddrInUse` if the port has a listener, `AddrNotAvailable` for an address that the host
-    /// does not have, `Unsupported` on an ordinary thread.
+    /// does not have, `Unsupported` on an ordinary thread; and what
+    /// [`Resources`](super::Resources) refuse.
     #[track_caller]
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         let place = Location::caller();
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, _| net.listen(host, address, BACKLOG))?;
+        let id = call(world, operation, |net, lent| {
+            net.check_socket(host, lent)?;
+            net.listen(host, address, BACKLOG)
+        })?;
         Ok(TcpListener(Socket::new("TcpListener", world, id, place)))
     }
 
     /// The next connection, and its peer.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none, `Unsupported` on an ordinary thread.
+    /// `WouldBlock` if there is none, `Unsupported` on an ordinary thread; and what
+    /// [`Resources`](super::Resources) refuse, after which the connection stays in the queue.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let place = Location::caller();
-        let (id, peer) = self.0.call(OperationKind::SocketOther, |net, _, id| net.accept(id))?;
+        let (id, peer) = self.0.call(OperationKind::SocketOther, |net, lent, id| {
+            net.check_socket(net.host_of(id)?, lent)?;
+            net.accept(id)
+        })?;
         let (world, _) = self.0.enter(place)?;
         Ok((TcpStream(Socket::new("TcpStream", world, id, place)), peer))
     }
@@ -178,7 +186,10 @@ impl TcpStream {
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, lent| net.connect(host, None, address, lent))?;
+        let id = call(world, operation, |net, lent| {
+            net.check_socket(host, lent)?;
+            net.connect(host, None, address, lent)
+        })?;
         Ok(TcpStream(Socket::new("TcpStream", world, id, place)))
     }
 
@@ -208,7 +219,10 @@ impl TcpStream {
     /// connection; `BrokenPipe` after that, and after writing was shut down.
     #[track_caller]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.call(OperationKind::SocketWrite, |net, lent, id| net.write(id, bytes, lent))
+        self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
+            net.write(id, bytes, lent)
+        })
     }
 
     /// Ends one direction or both.

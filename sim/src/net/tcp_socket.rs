@@ -41,14 +41,17 @@ impl TcpSocket {
     /// A socket for IPv6 addresses, or for IPv4 ones.
     ///
     /// # Errors
-    /// None but `Unsupported`.
+    /// `Unsupported`; and what [`Resources`](super::Resources) refuse.
     #[track_caller]
     pub fn new(is_ipv6: bool) -> io::Result<TcpSocket> {
         let place = Location::caller();
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, _| Ok(net.tcp_socket(host, is_ipv6)))?;
+        let id = call(world, operation, |net, lent| {
+            net.check_socket(host, lent)?;
+            Ok(net.tcp_socket(host, is_ipv6))
+        })?;
         Ok(TcpSocket(Socket::new("TcpSocket", world, id, place)))
     }
 

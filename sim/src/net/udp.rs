@@ -42,14 +42,18 @@ impl UdpSocket {
     ///
     /// # Errors
     /// `AddrInUse` if another UDP socket has the port, `AddrNotAvailable` for an address that the
-    /// host does not have, `Unsupported` on an ordinary thread.
+    /// host does not have, `Unsupported` on an ordinary thread; and what
+    /// [`Resources`](super::Resources) refuse.
     #[track_caller]
     pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
         let place = Location::caller();
         let world = running_world()?;
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
-        let id = call(world, operation, |net, _| net.udp_bind(host, address))?;
+        let id = call(world, operation, |net, lent| {
+            net.check_socket(host, lent)?;
+            net.udp_bind(host, address)
+        })?;
         Ok(UdpSocket(Socket::new("UdpSocket", world, id, place)))
     }
 
@@ -70,7 +74,10 @@ impl UdpSocket {
     /// bytes, or 65,527 over IPv6.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.call(OperationKind::SocketWrite, |net, lent, id| net.udp_send(id, bytes, None, lent))
+        self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
+            net.udp_send(id, bytes, None, lent)
+        })
     }
 
     /// Sends a datagram to `target`. It never blocks.
@@ -83,6 +90,7 @@ impl UdpSocket {
     #[track_caller]
     pub fn send_to(&self, bytes: &[u8], target: SocketAddr) -> io::Result<usize> {
         self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
             net.udp_send(id, bytes, Some(target), lent)
         })
     }

@@ -178,9 +178,9 @@ impl Paths {
     }
 }
 
-/// Whether something that happens to `rate` of a million packets happens to this one. The first
+/// Whether something that happens in `rate` of a million cases happens in this one. The first
 /// answers mean that all goes well.
-fn happens(rate: u32, s: &mut impl Surroundings) -> bool {
+pub(super) fn happens(rate: u32, s: &mut impl Surroundings) -> bool {
     rate > 0 && s.choose(u64::from(MILLION)) >= u64::from(MILLION.saturating_sub(rate))
 }
 

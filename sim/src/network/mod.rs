@@ -23,6 +23,7 @@
 //! | `udp` | UDP sockets: binding, sending, and what is received |
 //! | `unix` | Unix sockets, which stay on their host |
 //! | `poller` | readiness by edges |
+//! | `resources` | descriptors, and memory for buffers |
 //! | `signal` | signals that the test sends to a host |
 //! | `delivery` | the way of a packet, timers, the end of connections |
 //!
@@ -45,6 +46,7 @@ mod options;
 mod packet;
 mod poller;
 mod receive;
+mod resources;
 mod retransmit;
 mod send;
 mod signal;
@@ -72,6 +74,7 @@ use address::Hosts;
 use link::Paths;
 use packet::Pending;
 use poller::Poller;
+use resources::Resources;
 use signal::Receivers;
 #[cfg(test)]
 use socket::Kind;
@@ -129,6 +132,8 @@ pub(crate) struct Net {
     unix: BTreeMap<(HostId, PathBuf), SocketId>,
     pollers: BTreeMap<PollerId, Poller>,
     signals: Receivers,
+    /// Of the hosts on which they may run out.
+    resources: BTreeMap<HostId, Resources>,
     /// What `arrive` will be called for, and packets that are held.
     pending: BTreeMap<u64, Pending>,
     /// Connections that nothing but time ends, in order of that time.
@@ -153,6 +158,7 @@ impl Net {
             unix: BTreeMap::new(),
             pollers: BTreeMap::new(),
             signals: Receivers::default(),
+            resources: BTreeMap::new(),
             pending: BTreeMap::new(),
             expiring: VecDeque::new(),
             last_socket: 0,

@@ -438,6 +438,14 @@ impl Net {
         id
     }
 
+    /// The host of a socket that its program holds.
+    ///
+    /// # Errors
+    /// None but those of every call.
+    pub(crate) fn host_of(&self, id: SocketId) -> io::Result<HostId> {
+        Ok(self.held(id)?.host)
+    }
+
     /// A socket that its program holds.
     pub(super) fn held(&self, id: SocketId) -> io::Result<&Socket> {
         let socket = self.sockets.get(&id).filter(|socket| socket.holder == Holder::Program);

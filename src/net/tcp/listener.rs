@@ -8,24 +8,26 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use super::TcpStream;
-use crate::driver::{Direction, Driver, Registration};
+use crate::driver::{Direction, Registration};
+use crate::net::exhaustion::Exhausted;
 use crate::net::operation::{Operation, Request};
 use crate::net::{LookupHost, ToSocketAddrs};
+use crate::platform::mutation::mutation;
 use crate::platform::net as system;
 use crate::runtime::Io;
 
 /// A socket that accepts TCP connections.
 ///
 /// An error of [`accept`](TcpListener::accept) leaves it as it was: the next call goes on. Some
-/// pass at once, such as a peer that went before it was accepted; when the process has no file
-/// descriptor left, they last until one is closed, so a server should wait a little before it goes
-/// on.
+/// pass at once, such as a peer that went before it was accepted. Others last until something is
+/// closed: the process has no file descriptor left, or the system no memory. Each of those is told
+/// 10 ms late, so that a loop that merely goes on after an error does not spin; connections wait
+/// in the listener's queue meanwhile.
 ///
 /// ```
 /// use volt::net::{TcpListener, TcpStream};
@@ -47,8 +49,8 @@ use crate::runtime::Io;
 /// ```
 pub struct TcpListener {
     registration: Registration<system::TcpListener>,
-    /// What accepted connections are registered with.
-    driver: Arc<Driver>,
+    /// What accepted connections belong to.
+    io: Io,
 }
 
 impl TcpListener {
@@ -83,8 +85,8 @@ impl TcpListener {
     }
 
     pub(super) fn register(io: &Io, socket: system::TcpListener) -> io::Result<TcpListener> {
-        let driver = Arc::clone(io.scheduler().driver());
-        Ok(TcpListener { registration: driver.register(socket)?, driver })
+        let registration = io.scheduler().driver().register(socket)?;
+        Ok(TcpListener { registration, io: io.clone() })
     }
 
     /// Waits for the next connection; the stream, and the peer's address.
@@ -92,18 +94,19 @@ impl TcpListener {
     /// Cancel safety: a dropped accept has accepted nothing.
     ///
     /// # Errors
-    /// What the system says of the connection or of the process; the listener stays usable. If
-    /// the runtime has shut down.
+    /// What the system says of the connection or of the process; the listener stays usable. That
+    /// descriptors or memory have run out is told 10 ms late. If the runtime has shut down.
     #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, operation: self.operation() }
+        Accept { listener: self, operation: self.operation(), exhausted: None }
     }
 
     /// As [`accept`](TcpListener::accept), for code that polls. `Pending` sees to it that the task
     /// is woken at the next connection, whether or not the caller still waits then.
     ///
     /// # Errors
-    /// As [`accept`](TcpListener::accept).
+    /// As [`accept`](TcpListener::accept), but none is told late: while descriptors or memory have
+    /// run out, every call fails at once, so the caller should wait a little.
     #[track_caller]
     pub fn poll_accept(
         &self,
@@ -111,7 +114,8 @@ impl TcpListener {
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let request = Request::new(Direction::Read, Location::caller());
         let accept = system::TcpListener::accept;
-        self.take_over(ready!(request.poll_io(&self.registration, context, accept)))
+        let accepted = ready!(request.poll_io(&self.registration, context, accept));
+        Poll::Ready(self.take_over(accepted))
     }
 
     /// The connections, one after the other. The stream never ends; an item may be an error, as
@@ -141,9 +145,10 @@ impl TcpListener {
     fn take_over(
         &self,
         accepted: io::Result<(system::TcpStream, SocketAddr)>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    ) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = accepted?;
-        Poll::Ready(TcpStream::register(&self.driver, socket).map(|stream| (stream, peer)))
+        let stream = TcpStream::register(self.io.scheduler().driver(), socket)?;
+        Ok((stream, peer))
     }
 }
 
@@ -206,14 +211,29 @@ impl fmt::Debug for Bind {
 pub struct Accept<'a> {
     listener: &'a TcpListener,
     operation: Operation<'a, system::TcpListener>,
+    /// The error that is about to be told.
+    exhausted: Option<Exhausted>,
 }
 
 impl Future for Accept<'_> {
     type Output = io::Result<(TcpStream, SocketAddr)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let accepted = self.operation.poll_io(context, system::TcpListener::accept);
-        self.listener.take_over(ready!(accepted))
+        let this = &mut *self;
+        if this.exhausted.is_none() {
+            let accepted = ready!(this.operation.poll_io(context, system::TcpListener::accept));
+            match this.listener.take_over(accepted) {
+                Err(error) if mutation!("accept-spins", system::is_exhaustion(&error), false) => {
+                    let place = this.operation.place();
+                    this.exhausted = Some(Exhausted::new(&this.listener.io, error, place));
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+        let exhausted = this.exhausted.as_mut().expect("it was set above, or before");
+        let error = ready!(Pin::new(exhausted).poll(context));
+        this.exhausted = None;
+        Poll::Ready(Err(error))
     }
 }
 

@@ -91,6 +91,30 @@ pub const SHORT_TRANSFER_DRAINS: bool = cfg!(any(
     target_os = "openbsd",
 ));
 
+/// Whether an error says that the system has no more to give to anybody at the moment: no
+/// descriptor, or no memory. It lasts until something is given back.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use volt::platform::net::is_exhaustion;
+///
+/// assert!(is_exhaustion(&ErrorKind::OutOfMemory.into()));
+/// assert!(!is_exhaustion(&ErrorKind::ConnectionAborted.into()));
+/// ```
+pub fn is_exhaustion(error: &std::io::Error) -> bool {
+    let number = error.raw_os_error();
+    error.kind() == std::io::ErrorKind::OutOfMemory
+        || number.is_some_and(|number| EXHAUSTION.contains(&number))
+}
+
+/// The system's numbers for such errors: the limit of the process and that of the system, then
+/// memory for sockets.
+#[cfg(all(unix, feature = "real"))]
+const EXHAUSTION: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+/// `WSAEMFILE` and `WSAENOBUFS`.
+#[cfg(not(all(unix, feature = "real")))]
+const EXHAUSTION: &[i32] = &[10_024, 10_055];
+
 /// What the readiness queue tells of one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -322,6 +346,17 @@ mod tests {
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
         let address = listener.local_addr().unwrap();
         assert_eq!(listener.into_std().unwrap().local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn exhaustion_is_told_from_other_errors() {
+        for number in EXHAUSTION {
+            assert!(is_exhaustion(&std::io::Error::from_raw_os_error(*number)), "{number}");
+        }
+        assert!(is_exhaustion(&ErrorKind::OutOfMemory.into()));
+        for kind in [ErrorKind::ConnectionAborted, ErrorKind::WouldBlock, ErrorKind::Other] {
+            assert!(!is_exhaustion(&kind.into()), "{kind}");
+        }
     }
 
     #[test]

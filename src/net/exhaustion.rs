@@ -1,0 +1,53 @@
+//! What keeps a loop of accepts from spinning while the system has nothing to give.
+//!
+//! When there is no descriptor left, or no memory, a listener stays ready, and every attempt fails
+//! at once, until something is closed elsewhere. A program that takes errors of accepts for those
+//! of single connections, and goes on, would burn a processor and fill its log. So the answer
+//! takes its time: [`PAUSE`] for each error.
+
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::runtime::Io;
+use crate::time::{Instant, Sleep};
+
+/// How late an error of exhaustion is told. A hundred errors a second cost nothing to speak of,
+/// and a connection that could be had again comes this much later at most.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The future of an error of exhaustion: it is told after the pause, or when the runtime has shut
+/// down, if that is earlier.
+pub(super) struct Exhausted {
+    /// `None` once it has been told.
+    error: Option<io::Error>,
+    /// Boxed, so that the future of an accept may be moved, and is small.
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Exhausted {
+    /// Of `error`, which the system has answered just now to an operation that the program asked
+    /// for at `place`.
+    pub(super) fn new(io: &Io, error: io::Error, place: &'static Location<'static>) -> Exhausted {
+        let pause = Sleep::new(io, Instant::now() + PAUSE, place);
+        Exhausted { error: Some(error), pause: Box::pin(pause) }
+    }
+}
+
+impl Future for Exhausted {
+    type Output = io::Error;
+
+    /// # Panics
+    /// If it has returned `Ready` before.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Error> {
+        // A runtime that has shut down has no timers; what the system said is true all the same.
+        if self.pause.as_mut().poll_unless_shut_down(context).is_pending() {
+            return Poll::Pending;
+        }
+        let error = self.error.take();
+        Poll::Ready(error.expect("an `Exhausted` is polled after it gave its output"))
+    }
+}
