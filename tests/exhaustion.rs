@@ -167,7 +167,7 @@ fn descriptors_of_a_process_run_out() {
 
 #[cfg(feature = "sim")]
 mod simulated {
-    use volt::net::TcpSocket;
+    use volt::net::{TcpSocket, UnixDatagram, UnixListener, UnixStream};
     use volt::sim::{Resources, Sim};
 
     use super::*;
@@ -253,6 +253,41 @@ mod simulated {
         exchange(&io, &late).await;
         resources.set_refused_buffers(0.0);
         assert!(server.cancel().await.unwrap_err().is_cancelled());
+    }
+
+    async fn unix_sockets_run_out(io: Io) {
+        let listener = UnixListener::bind(&io, "/run/server").unwrap();
+        let waits = UnixStream::connect(&io, "/run/server").await.unwrap();
+        let resources = Resources::current();
+        resources.set_descriptor_limit(Some(resources.descriptors()));
+        for _ in 0..3 {
+            let began = Instant::now();
+            let error = listener.accept().await.unwrap_err();
+            assert!(is(&error, Errno::MFILE), "{error}");
+            assert!(began.elapsed() >= PAUSE, "an accept loop spins");
+        }
+        for refused in [
+            UnixStream::connect(&io, "/run/server").await.map(drop),
+            UnixStream::pair(&io).map(drop),
+            UnixListener::bind(&io, "/run/other").map(drop),
+            UnixDatagram::unbound(&io).map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(is(&error, Errno::MFILE), "{error}");
+        }
+        resources.set_descriptor_limit(None);
+        let (served, _) = listener.accept().await.unwrap();
+        waits.write_all(b"x").await.unwrap();
+        let mut byte = [0];
+        served.read_exact(&mut byte).await.unwrap();
+        resources.set_refused_buffers(1.0);
+        let error = waits.write_all(b"x").await.unwrap_err();
+        assert!(is(&error, Errno::NOBUFS), "{error}");
+    }
+
+    #[test]
+    fn what_unix_sockets_take_of_a_host_runs_out() {
+        sweep(unix_sockets_run_out);
     }
 
     #[test]

@@ -9,9 +9,11 @@ use std::future::Future;
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::platform::mutation::mutation;
+use crate::platform::net::is_exhaustion;
 use crate::runtime::Io;
 use crate::time::{Instant, Sleep};
 
@@ -19,9 +21,41 @@ use crate::time::{Instant, Sleep};
 /// and a connection that could be had again comes this much later at most.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Accepts for a future, and keeps the error that is about to be told.
+pub(super) struct Patience(Option<Exhausted>);
+
+impl Patience {
+    pub(super) fn new() -> Patience {
+        Patience(None)
+    }
+
+    /// Makes the `attempt`, which the program asked for at `place`. That descriptors or memory
+    /// have run out is told late.
+    pub(super) fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        io: &Io,
+        place: &'static Location<'static>,
+        attempt: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.0.is_none() {
+            match ready!(attempt(context)) {
+                Err(error) if mutation!("accept-spins", is_exhaustion(&error), false) => {
+                    self.0 = Some(Exhausted::new(io, error, place));
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+        let exhausted = self.0.as_mut().expect("it was set above, or before");
+        let error = ready!(Pin::new(exhausted).poll(context));
+        self.0 = None;
+        Poll::Ready(Err(error))
+    }
+}
+
 /// The future of an error of exhaustion: it is told after the pause, or when the runtime has shut
 /// down, if that is earlier.
-pub(super) struct Exhausted {
+struct Exhausted {
     /// `None` once it has been told.
     error: Option<io::Error>,
     /// Boxed, so that the future of an accept may be moved, and is small.
@@ -31,7 +65,7 @@ pub(super) struct Exhausted {
 impl Exhausted {
     /// Of `error`, which the system has answered just now to an operation that the program asked
     /// for at `place`.
-    pub(super) fn new(io: &Io, error: io::Error, place: &'static Location<'static>) -> Exhausted {
+    fn new(io: &Io, error: io::Error, place: &'static Location<'static>) -> Exhausted {
         let pause = Sleep::new(io, Instant::now() + PAUSE, place);
         Exhausted { error: Some(error), pause: Box::pin(pause) }
     }

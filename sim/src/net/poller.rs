@@ -115,7 +115,7 @@ impl Poller {
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
         let id = call(world, operation, |net, _| {
-            net.check_descriptors(host)?;
+            net.check_descriptors(host, 1)?;
             Ok(net.poller_new(host).0)
         })?;
         Ok(Poller(Handle::new("Poller", world, id, place)))

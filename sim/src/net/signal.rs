@@ -46,7 +46,7 @@ impl SignalReceiver {
         let host = world.host();
         let operation = Operation::new(OperationKind::SocketOther, 0, place);
         let id = call(world, operation, |net, _| {
-            net.check_descriptors(host)?;
+            net.check_descriptors(host, 1)?;
             Ok(net.signal_listen(host, signal).0)
         })?;
         Ok(SignalReceiver(Handle::new("SignalReceiver", world, id, place)))

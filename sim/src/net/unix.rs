@@ -3,6 +3,8 @@
 //!
 //! Paths belong to the host of the thread that binds them, and are free again when the socket is
 //! closed. They are compared as they are written: the simulated disk has no files for them.
+//!
+//! Calls that make sockets or send also answer what [`Resources`](super::Resources) refuse.
 
 use std::io;
 use std::net::Shutdown;
@@ -18,15 +20,20 @@ use crate::network::{HostId, Net, SocketId};
 /// The length of a listener's queue: what mio asks the system for.
 const BACKLOG: u32 = 1_024;
 
-/// A call that makes sockets on the running thread's host.
+/// A call that makes so many sockets on the running thread's host.
 fn make<R: Answer>(
+    count: usize,
     place: &'static Location<'static>,
     f: impl FnOnce(&mut Net, &mut Lent<'_>, HostId) -> io::Result<R>,
 ) -> io::Result<(&'static World, R)> {
     let world = running_world()?;
     let host = world.host();
     let operation = Operation::new(OperationKind::SocketOther, 0, place);
-    let made = call(world, operation, |net, lent| f(net, lent, host))?;
+    let made = call(world, operation, |net, lent| {
+        net.check_descriptors(host, count)?;
+        net.check_buffers(host, lent)?;
+        f(net, lent, host)
+    })?;
     Ok((world, made))
 }
 
@@ -55,7 +62,7 @@ impl UnixListener {
     #[track_caller]
     pub fn bind(path: &Path) -> io::Result<UnixListener> {
         let place = Location::caller();
-        let (world, id) = make(place, |net, _, host| net.unix_listen(host, path, BACKLOG))?;
+        let (world, id) = make(1, place, |net, _, host| net.unix_listen(host, path, BACKLOG))?;
         Ok(UnixListener(Socket::new("UnixListener", world, id, place)))
     }
 
@@ -66,7 +73,10 @@ impl UnixListener {
     #[track_caller]
     pub fn accept(&self) -> io::Result<UnixStream> {
         let place = Location::caller();
-        let id = self.0.call(OperationKind::SocketOther, |net, _, id| net.unix_accept(id))?;
+        let id = self.0.call(OperationKind::SocketOther, |net, lent, id| {
+            net.check_socket(net.host_of(id)?, lent)?;
+            net.unix_accept(id)
+        })?;
         let (world, _) = self.0.enter(place)?;
         Ok(UnixStream(Socket::new("UnixStream", world, id, place)))
     }
@@ -117,7 +127,7 @@ impl UnixStream {
     #[track_caller]
     pub fn connect(path: &Path) -> io::Result<UnixStream> {
         let place = Location::caller();
-        let (world, id) = make(place, |net, lent, host| net.unix_connect(host, path, lent))?;
+        let (world, id) = make(1, place, |net, lent, host| net.unix_connect(host, path, lent))?;
         Ok(UnixStream(Socket::new("UnixStream", world, id, place)))
     }
 
@@ -128,7 +138,7 @@ impl UnixStream {
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let place = Location::caller();
-        let (world, (first, second)) = make(place, |net, _, host| Ok(net.unix_pair(host)))?;
+        let (world, (first, second)) = make(2, place, |net, _, host| Ok(net.unix_pair(host)))?;
         let end = |id: SocketId| UnixStream(Socket::new("UnixStream", world, id, place));
         Ok((end(first), end(second)))
     }
@@ -160,7 +170,10 @@ impl UnixStream {
     /// `WouldBlock` if it has none; `BrokenPipe` if it reads no more, or writing was shut down.
     #[track_caller]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.call(OperationKind::SocketWrite, |net, lent, id| net.unix_write(id, bytes, lent))
+        self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
+            net.unix_write(id, bytes, lent)
+        })
     }
 
     /// Ends one direction or both.
@@ -229,7 +242,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn bind(path: &Path) -> io::Result<UnixDatagram> {
         let place = Location::caller();
-        let (world, id) = make(place, |net, _, host| net.unix_datagram(host, Some(path)))?;
+        let (world, id) = make(1, place, |net, _, host| net.unix_datagram(host, Some(path)))?;
         Ok(UnixDatagram(Socket::new("UnixDatagram", world, id, place)))
     }
 
@@ -240,7 +253,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         let place = Location::caller();
-        let (world, id) = make(place, |net, _, host| net.unix_datagram(host, None))?;
+        let (world, id) = make(1, place, |net, _, host| net.unix_datagram(host, None))?;
         Ok(UnixDatagram(Socket::new("UnixDatagram", world, id, place)))
     }
 
@@ -252,7 +265,7 @@ impl UnixDatagram {
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let place = Location::caller();
         let (world, (first, second)) =
-            make(place, |net, _, host| Ok(net.unix_datagram_pair(host)))?;
+            make(2, place, |net, _, host| Ok(net.unix_datagram_pair(host)))?;
         let end = |id: SocketId| UnixDatagram(Socket::new("UnixDatagram", world, id, place));
         Ok((end(first), end(second)))
     }
@@ -273,8 +286,10 @@ impl UnixDatagram {
     /// is gone; the system's `EMSGSIZE` for more than 212,736 bytes.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .call(OperationKind::SocketWrite, |net, lent, id| net.unix_send(id, bytes, None, lent))
+        self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
+            net.unix_send(id, bytes, None, lent)
+        })
     }
 
     /// Sends a datagram to `path`.
@@ -285,6 +300,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to(&self, bytes: &[u8], path: &Path) -> io::Result<usize> {
         self.0.call(OperationKind::SocketWrite, |net, lent, id| {
+            net.check_buffers(net.host_of(id)?, lent)?;
             net.unix_send(id, bytes, Some(path), lent)
         })
     }

@@ -56,14 +56,14 @@ impl Net {
 
 /// What calls of programs ask first.
 impl Net {
-    /// Whether `host` has a descriptor left.
+    /// Whether `host` has `count` descriptors left.
     ///
     /// # Errors
     /// The system's `EMFILE` if not.
-    pub(crate) fn check_descriptors(&self, host: HostId) -> io::Result<()> {
+    pub(crate) fn check_descriptors(&self, host: HostId, count: usize) -> io::Result<()> {
         let limit = self.resources.get(&host).and_then(|resources| resources.descriptors);
         match limit {
-            Some(limit) if self.descriptors(host) >= limit => {
+            Some(limit) if self.descriptors(host) + count > limit => {
                 Err(io::Error::from_raw_os_error(TOO_MANY_DESCRIPTORS))
             }
             _ => Ok(()),
@@ -87,7 +87,7 @@ impl Net {
     /// # Errors
     /// As [`Net::check_descriptors`] and [`Net::check_buffers`].
     pub(crate) fn check_socket(&self, host: HostId, s: &mut impl Surroundings) -> io::Result<()> {
-        self.check_descriptors(host)?;
+        self.check_descriptors(host, 1)?;
         self.check_buffers(host, s)
     }
 }
@@ -111,17 +111,19 @@ mod tests {
         let receiver = net.signal_listen(a, 15);
         let socket = net.udp_bind(a, "0.0.0.0:53".parse().unwrap()).unwrap();
         assert_eq!((net.descriptors(a), net.descriptors(b)), (3, 0));
-        assert_eq!(number(net.check_descriptors(a)), Some(TOO_MANY_DESCRIPTORS));
+        assert_eq!(number(net.check_descriptors(a, 1)), Some(TOO_MANY_DESCRIPTORS));
         assert_eq!(number(net.check_socket(a, &mut s)), Some(TOO_MANY_DESCRIPTORS));
-        net.check_descriptors(b).unwrap();
+        net.check_descriptors(b, 1).unwrap();
         net.close(socket, &mut s);
         net.check_socket(a, &mut s).unwrap();
+        assert_eq!(number(net.check_descriptors(a, 2)), Some(TOO_MANY_DESCRIPTORS));
         net.signal_close(receiver);
         assert_eq!(net.descriptors(a), 1);
+        net.check_descriptors(a, 2).unwrap();
         net.set_descriptor_limit(a, Some(1));
-        assert_eq!(number(net.check_descriptors(a)), Some(TOO_MANY_DESCRIPTORS));
+        assert_eq!(number(net.check_descriptors(a, 1)), Some(TOO_MANY_DESCRIPTORS));
         net.set_descriptor_limit(a, None);
-        net.check_descriptors(a).unwrap();
+        net.check_descriptors(a, 1).unwrap();
     }
 
     #[test]

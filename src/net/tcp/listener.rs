@@ -14,10 +14,9 @@ use futures_core::Stream;
 
 use super::TcpStream;
 use crate::driver::{Direction, Registration};
-use crate::net::exhaustion::Exhausted;
+use crate::net::exhaustion::Patience;
 use crate::net::operation::{Operation, Request};
 use crate::net::{LookupHost, ToSocketAddrs};
-use crate::platform::mutation::mutation;
 use crate::platform::net as system;
 use crate::runtime::Io;
 
@@ -98,7 +97,7 @@ impl TcpListener {
     /// descriptors or memory have run out is told 10 ms late. If the runtime has shut down.
     #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, operation: self.operation(), exhausted: None }
+        Accept { listener: self, operation: self.operation(), patience: Patience::new() }
     }
 
     /// As [`accept`](TcpListener::accept), for code that polls. `Pending` sees to it that the task
@@ -211,29 +210,18 @@ impl fmt::Debug for Bind {
 pub struct Accept<'a> {
     listener: &'a TcpListener,
     operation: Operation<'a, system::TcpListener>,
-    /// The error that is about to be told.
-    exhausted: Option<Exhausted>,
+    patience: Patience,
 }
 
 impl Future for Accept<'_> {
     type Output = io::Result<(TcpStream, SocketAddr)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.exhausted.is_none() {
-            let accepted = ready!(this.operation.poll_io(context, system::TcpListener::accept));
-            match this.listener.take_over(accepted) {
-                Err(error) if mutation!("accept-spins", system::is_exhaustion(&error), false) => {
-                    let place = this.operation.place();
-                    this.exhausted = Some(Exhausted::new(&this.listener.io, error, place));
-                }
-                result => return Poll::Ready(result),
-            }
-        }
-        let exhausted = this.exhausted.as_mut().expect("it was set above, or before");
-        let error = ready!(Pin::new(exhausted).poll(context));
-        this.exhausted = None;
-        Poll::Ready(Err(error))
+        let Accept { listener, operation, patience } = &mut *self;
+        patience.poll(context, &listener.io, operation.place(), |context| {
+            let accepted = ready!(operation.poll_io(context, system::TcpListener::accept));
+            Poll::Ready(listener.take_over(accepted))
+        })
     }
 }
 

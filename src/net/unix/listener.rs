@@ -8,13 +8,13 @@ use std::os::unix::net::SocketAddr;
 use std::panic::Location;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use super::UnixStream;
-use crate::driver::{Direction, Driver, Registration};
+use crate::driver::{Direction, Registration};
+use crate::net::exhaustion::Patience;
 use crate::net::operation::{Operation, Request};
 use crate::platform::net as system;
 use crate::runtime::Io;
@@ -26,7 +26,9 @@ use crate::runtime::Io;
 /// belongs to the host, is compared as it is written, makes no file, and is free again when the
 /// listener is dropped.
 ///
-/// An error of [`accept`](UnixListener::accept) leaves it as it was: the next call goes on.
+/// An error of [`accept`](UnixListener::accept) leaves it as it was: the next call goes on. That
+/// the process has no file descriptor left, or the system no memory, is told 10 ms late, so that a
+/// loop that merely goes on after an error does not spin.
 ///
 /// ```
 /// use volt::net::{UnixListener, UnixStream};
@@ -46,8 +48,8 @@ use crate::runtime::Io;
 /// ```
 pub struct UnixListener {
     registration: Registration<system::UnixListener>,
-    /// What accepted connections are registered with.
-    driver: Arc<Driver>,
+    /// What accepted connections belong to.
+    io: Io,
 }
 
 impl UnixListener {
@@ -79,8 +81,8 @@ impl UnixListener {
     }
 
     fn register(io: &Io, socket: system::UnixListener) -> io::Result<UnixListener> {
-        let driver = Arc::clone(io.scheduler().driver());
-        Ok(UnixListener { registration: driver.register(socket)?, driver })
+        let registration = io.scheduler().driver().register(socket)?;
+        Ok(UnixListener { registration, io: io.clone() })
     }
 
     /// Waits for the next connection; the stream, and the peer's address, which
@@ -89,18 +91,19 @@ impl UnixListener {
     /// Cancel safety: a dropped accept has accepted nothing.
     ///
     /// # Errors
-    /// What the system says of the connection or of the process; the listener stays usable. If
-    /// the runtime has shut down.
+    /// What the system says of the connection or of the process; the listener stays usable. That
+    /// descriptors or memory have run out is told 10 ms late. If the runtime has shut down.
     #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, operation: self.operation() }
+        Accept { listener: self, operation: self.operation(), patience: Patience::new() }
     }
 
     /// As [`accept`](UnixListener::accept), for code that polls. `Pending` sees to it that the task
     /// is woken at the next connection, whether or not the caller still waits then.
     ///
     /// # Errors
-    /// As [`accept`](UnixListener::accept).
+    /// As [`accept`](UnixListener::accept), but none is told late: while descriptors or memory have
+    /// run out, every call fails at once, so the caller should wait a little.
     #[track_caller]
     pub fn poll_accept(
         &self,
@@ -108,7 +111,8 @@ impl UnixListener {
     ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let request = Request::new(Direction::Read, Location::caller());
         let accept = system::UnixListener::accept;
-        self.take_over(ready!(request.poll_io(&self.registration, context, accept)))
+        let accepted = ready!(request.poll_io(&self.registration, context, accept));
+        Poll::Ready(self.take_over(accepted))
     }
 
     /// The connections, one after the other. The stream never ends; an item may be an error, as
@@ -146,9 +150,10 @@ impl UnixListener {
     fn take_over(
         &self,
         accepted: io::Result<(system::UnixStream, SocketAddr)>,
-    ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+    ) -> io::Result<(UnixStream, SocketAddr)> {
         let (socket, peer) = accepted?;
-        Poll::Ready(UnixStream::register(&self.driver, socket).map(|stream| (stream, peer)))
+        let stream = UnixStream::register(self.io.scheduler().driver(), socket)?;
+        Ok((stream, peer))
     }
 }
 
@@ -176,14 +181,18 @@ impl AsFd for UnixListener {
 pub struct Accept<'a> {
     listener: &'a UnixListener,
     operation: Operation<'a, system::UnixListener>,
+    patience: Patience,
 }
 
 impl Future for Accept<'_> {
     type Output = io::Result<(UnixStream, SocketAddr)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let accepted = self.operation.poll_io(context, system::UnixListener::accept);
-        self.listener.take_over(ready!(accepted))
+        let Accept { listener, operation, patience } = &mut *self;
+        patience.poll(context, &listener.io, operation.place(), |context| {
+            let accepted = ready!(operation.poll_io(context, system::UnixListener::accept));
+            Poll::Ready(listener.take_over(accepted))
+        })
     }
 }
 
