@@ -21,6 +21,8 @@ use volt::time::{sleep, timeout};
 use volt::{Io, Runtime};
 
 const CONNECTIONS: usize = 10_000;
+/// How many fit into the listener's queue: one that did not would try again after a second.
+const AT_ONCE: usize = 500;
 /// Descriptors that each of the two processes must be allowed.
 const NEEDED_DESCRIPTORS: u64 = 10_200;
 /// What a connection may take of the heap: its socket, what waits for it, and a task that reads.
@@ -101,11 +103,17 @@ fn raise_descriptor_limit() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-/// Connects, says something on every connection when it is given a line, and ends with its input.
+/// Connects, with a pause until the next line whenever the listener's queue may be full; says
+/// something on every connection when it is given another line, and ends with its input.
 fn be_the_clients(address: &str) {
-    let connect = |_| std::net::TcpStream::connect(address).unwrap();
-    let mut streams: Vec<std::net::TcpStream> = (0..CONNECTIONS).map(connect).collect();
+    let mut streams = Vec::with_capacity(CONNECTIONS);
     let mut input = io::stdin().lock();
+    for _ in 0..CONNECTIONS / AT_ONCE {
+        for _ in 0..AT_ONCE {
+            streams.push(std::net::TcpStream::connect(address).unwrap());
+        }
+        input.read_line(&mut String::new()).unwrap();
+    }
     input.read_line(&mut String::new()).unwrap();
     for stream in &mut streams {
         stream.write_all(b"x").unwrap();
@@ -145,10 +153,14 @@ async fn idle(io: Io) {
     let address = listener.local_addr().unwrap();
     let (begun, received) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut clients = start_clients(&address.to_string());
+    let mut input = clients.stdin.take().unwrap();
     let before = Used::now();
-    for _ in 0..CONNECTIONS {
-        let (stream, _) = listener.accept().await.unwrap();
-        io.spawn(read_all(stream, Arc::clone(&begun), Arc::clone(&received)));
+    for _ in 0..CONNECTIONS / AT_ONCE {
+        for _ in 0..AT_ONCE {
+            let (stream, _) = listener.accept().await.unwrap();
+            io.spawn(read_all(stream, Arc::clone(&begun), Arc::clone(&received)));
+        }
+        input.write_all(b"\n").unwrap();
     }
     reaches(&io, &begun, CONNECTIONS).await;
     // The last polls end, and idle threads find nothing and sleep.
@@ -168,7 +180,6 @@ async fn idle(io: Io) {
 
     // They have not been forgotten.
     assert_eq!(received.load(Ordering::Relaxed), 0);
-    let mut input = clients.stdin.take().unwrap();
     input.write_all(b"\n").unwrap();
     reaches(&io, &received, CONNECTIONS).await;
     drop(input);
