@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::handle::{Socket, call, running_world};
 use crate::kernel::event::{Operation, OperationKind};
 
-/// The length of a listener's queue: what mio asks the system for.
+/// The length of a listener's queue, as real listeners have it.
 const BACKLOG: u32 = 1_024;
 
 /// Waits for connections to an address of the running thread's host. Closed when dropped.

@@ -17,7 +17,7 @@ use crate::kernel::event::{Operation, OperationKind};
 use crate::kernel::network::Lent;
 use crate::network::{HostId, Net, SocketId};
 
-/// The length of a listener's queue: what mio asks the system for.
+/// The length of a listener's queue, as real listeners have it.
 const BACKLOG: u32 = 1_024;
 
 /// A call that makes so many sockets on the running thread's host.

@@ -171,6 +171,20 @@ mod tests {
         (client, server)
     }
 
+    /// More than 128 of them, which is what some ask the system for: the next one would not be
+    /// answered, and try again after a second.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn hundreds_of_connections_are_made_before_the_first_is_accepted() {
+        let listener = TcpListener::bind(any_port()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();
+        // On the loopback device a connection is there when the call returns.
+        let made = clients.iter().filter(|client| client.peer_addr().is_ok()).count();
+        assert_eq!(made, clients.len());
+        retry(|| listener.accept());
+    }
+
     #[test]
     fn a_wake_up_ends_a_wait_and_makes_no_event() {
         let mut poller = Poller::new().unwrap();

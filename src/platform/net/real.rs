@@ -157,6 +157,10 @@ impl Events {
     }
 }
 
+/// How many connections wait in a listener's queue before they are accepted, unless the system
+/// allows fewer.
+const BACKLOG: u32 = 1_024;
+
 /// A TCP socket that connections come to. None of its calls blocks.
 pub struct TcpListener(mio::net::TcpListener);
 
@@ -166,7 +170,14 @@ impl TcpListener {
     /// # Errors
     /// What the system says, such as `AddrInUse`.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-        mio::net::TcpListener::bind(address).map(TcpListener)
+        let socket = TcpSocket::new(address.is_ipv6())?;
+        // A server that starts again need not wait until its old connections are forgotten.
+        // Windows would let two servers have one address.
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        socket.bind(address)?;
+        // Not mio's: its 128 are soon full, and who finds them full tries again after a second.
+        socket.listen(BACKLOG)
     }
 
     /// A listener that std made.
