@@ -1,7 +1,7 @@
 //! The counting allocator that every benchmark program runs on.
 //!
 //! It counts only while [`while_counting`] runs, which the harness does for the last iteration of
-//! each contender. Elsewhere it adds one load to each allocation, so that the two shared counters
+//! each contender, and in another process once it is told to. Elsewhere it adds one load to each allocation, so that the two shared counters
 //! do not slow down whatever allocates from several threads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -77,6 +77,18 @@ impl Counts {
             bytes: self.bytes - earlier.bytes,
         }
     }
+}
+
+/// Counts from now on, until the process ends.
+#[cfg(target_os = "linux")]
+pub(crate) fn count_for_good() {
+    COUNTING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether allocations are counted now.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_counting() -> bool {
+    COUNTING.load(Ordering::Relaxed) != 0
 }
 
 /// Counts the allocations of every thread for as long as `work` runs.

@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::measure::RowResult;
 
 /// One object a line: each contender's figures, then the row's ratios. A ratio that does not exist
-/// is `null`.
+/// is `null`. Where CPU time decides, each contender has that too, and the ratios are its.
 pub(crate) fn lines(result: &RowResult) -> String {
     let contenders = result.measurements.iter().map(|each| {
-        json!({
+        let mut object = json!({
             "row": result.row,
             "contender": each.contender,
             "median_ns": each.median_ns,
@@ -17,7 +17,12 @@ pub(crate) fn lines(result: &RowResult) -> String {
             "allocs_per_op": each.allocs_per_op,
             "ops": each.ops,
             "iterations": each.iterations,
-        })
+        });
+        if let Some(cpu) = each.cpu {
+            object["median_cpu_ns"] = json!(cpu.median_ns);
+            object["min_cpu_ns"] = json!(cpu.min_ns);
+        }
+        object
     });
     let ratios = json!({
         "row": result.row,
@@ -30,7 +35,20 @@ pub(crate) fn lines(result: &RowResult) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::CpuTime;
     use crate::measure::tests::result;
+
+    #[test]
+    fn cpu_time_follows_where_it_is_known() {
+        let mut result = result(&[("volt", 50.0)]);
+        result.measurements[0].cpu = Some(CpuTime { median_ns: 5.0, min_ns: 4.0 });
+        let text = lines(&result);
+        let object = text.lines().next().expect("there is a contender");
+        assert!(
+            object.ends_with(r#""iterations":10,"median_cpu_ns":5.0,"min_cpu_ns":4.0}"#),
+            "{object}"
+        );
+    }
 
     #[test]
     fn keys_and_their_order_are_as_documented() {

@@ -15,11 +15,15 @@ mod json;
 mod measure;
 mod options;
 mod plot;
+#[cfg(target_os = "linux")]
+mod process;
 mod row;
 mod sample;
 mod table;
 
 pub use affinity::{Pinned, Placement, Spread, cpus, pin};
+#[cfg(target_os = "linux")]
+pub use process::{Process, Usage, absent, attend};
 pub use row::{Effort, Row, Run};
 pub use sample::{Sample, Stopwatch};
 
@@ -102,9 +106,12 @@ fn report(options: &Options, rows: Vec<Row>, out: &mut impl Write) -> Result<(),
         }
         let result = measure::measure(row, options.effort);
         if options.json {
+            for (contender, reason) in &result.absent {
+                eprintln!("{}: {contender} is absent: {reason}", result.row);
+            }
             write!(out, "{}", json::lines(&result))?;
         } else {
-            writeln!(out, "{}", table.line(&result))?;
+            writeln!(out, "{}", table.lines(&result))?;
         }
         ratios.extend(result.ratio_to_best().map(|ratio| (result.row, ratio)));
     }

@@ -1,8 +1,17 @@
 //! Runs the contenders of a row in turn and condenses their samples.
 
+use std::time::Duration;
+
 use crate::allocator::while_counting;
 use crate::row::{Effort, Row, Run};
 use crate::sample::Sample;
+
+/// What one operation took of the CPU, in a row whose work another process does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CpuTime {
+    pub(crate) median_ns: f64,
+    pub(crate) min_ns: f64,
+}
 
 /// What one contender took for one operation of a row.
 #[derive(Clone, Debug)]
@@ -10,6 +19,7 @@ pub(crate) struct Measurement {
     pub(crate) contender: String,
     pub(crate) median_ns: f64,
     pub(crate) min_ns: f64,
+    pub(crate) cpu: Option<CpuTime>,
     pub(crate) bytes_per_op: f64,
     pub(crate) allocs_per_op: f64,
     pub(crate) ops: u64,
@@ -20,14 +30,20 @@ impl Measurement {
     /// Condenses the samples of one contender, of which the last one counted allocations.
     fn of(contender: String, ops: u64, samples: &[Sample]) -> Self {
         let per_op = |total: f64| total / ops as f64;
-        let mut times: Vec<f64> =
-            samples.iter().map(|sample| per_op(sample.elapsed.as_nanos() as f64)).collect();
-        times.sort_by(f64::total_cmp);
+        let sorted = |times: &mut dyn Iterator<Item = Duration>| {
+            let mut times: Vec<f64> = times.map(|time| per_op(time.as_nanos() as f64)).collect();
+            times.sort_by(f64::total_cmp);
+            times
+        };
+        let times = sorted(&mut samples.iter().map(|sample| sample.elapsed));
+        let cpu_times = sorted(&mut samples.iter().filter_map(|sample| sample.cpu));
         let last = samples[samples.len() - 1];
         Self {
             contender,
             median_ns: median(&times),
             min_ns: times[0],
+            cpu: (!cpu_times.is_empty())
+                .then(|| CpuTime { median_ns: median(&cpu_times), min_ns: cpu_times[0] }),
             bytes_per_op: per_op(last.bytes as f64),
             allocs_per_op: per_op(last.allocations as f64),
             ops,
@@ -38,11 +54,21 @@ impl Measurement {
     pub(crate) fn is_volt(&self) -> bool {
         is_volt(&self.contender)
     }
+
+    /// The median that ratios are taken of: of the CPU time where it is known.
+    pub(crate) fn decisive_ns(&self) -> f64 {
+        self.cpu.map_or(self.median_ns, |cpu| cpu.median_ns)
+    }
 }
 
 /// Whether a contender of this name is Volt.
 pub(crate) fn is_volt(contender: &str) -> bool {
     contender == "volt" || contender.starts_with("volt-")
+}
+
+/// Whether a contender of this name is nobody: what the system asks of everyone.
+fn is_floor(contender: &str) -> bool {
+    contender == "floor"
 }
 
 /// The middle of sorted values; the mean of the middle two if their number is even.
@@ -56,6 +82,8 @@ fn median(sorted: &[f64]) -> f64 {
 pub(crate) struct RowResult {
     pub(crate) row: String,
     pub(crate) measurements: Vec<Measurement>,
+    /// Who could not run here, and why.
+    pub(crate) absent: Vec<(String, String)>,
 }
 
 impl RowResult {
@@ -63,24 +91,26 @@ impl RowResult {
         self.measurements.iter().filter(|measurement| measurement.is_volt())
     }
 
-    pub(crate) fn peers(&self) -> impl Iterator<Item = &Measurement> {
+    /// The peers, and the floor.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Measurement> {
         self.measurements.iter().filter(|measurement| !measurement.is_volt())
     }
 
     /// Volt's best median over the best peer's; below 1 is ahead. `None` if either side is absent.
     pub(crate) fn ratio_to_best(&self) -> Option<f64> {
-        Some(least_median(self.volt())? / least_median(self.peers())?)
+        let peers = self.others().filter(|measurement| !is_floor(&measurement.contender));
+        Some(least_median(self.volt())? / least_median(peers)?)
     }
 
     /// Volt's best median over tokio's.
     pub(crate) fn ratio_to_tokio(&self) -> Option<f64> {
-        let tokio = self.peers().filter(|measurement| measurement.contender == "tokio");
+        let tokio = self.others().filter(|measurement| measurement.contender == "tokio");
         Some(least_median(self.volt())? / least_median(tokio)?)
     }
 }
 
 fn least_median<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Option<f64> {
-    measurements.map(|measurement| measurement.median_ns).min_by(f64::total_cmp)
+    measurements.map(Measurement::decisive_ns).min_by(f64::total_cmp)
 }
 
 /// A contender at work, and what its iterations took.
@@ -94,15 +124,18 @@ struct Measured {
 pub(crate) fn measure(row: Row, effort: Effort) -> RowResult {
     let name = row.name().to_owned();
     let ops = row.ops();
-    let mut contenders: Vec<Measured> = row
-        .into_contenders()
-        .into_iter()
-        .map(|contender| Measured {
-            name: contender.name,
-            run: (contender.setup)(),
-            samples: Vec::with_capacity(effort.measured()),
-        })
-        .collect();
+    let mut contenders: Vec<Measured> = Vec::new();
+    let mut absent = Vec::new();
+    for contender in row.into_contenders() {
+        match (contender.setup)() {
+            Ok(run) => contenders.push(Measured {
+                name: contender.name,
+                run,
+                samples: Vec::with_capacity(effort.measured()),
+            }),
+            Err(reason) => absent.push((contender.name, reason)),
+        }
+    }
     for _ in 0..effort.warm_up() {
         for contender in &mut contenders {
             (contender.run)();
@@ -119,7 +152,7 @@ pub(crate) fn measure(row: Row, effort: Effort) -> RowResult {
         .into_iter()
         .map(|contender| Measurement::of(contender.name, ops, &contender.samples))
         .collect();
-    RowResult { row: name, measurements }
+    RowResult { row: name, measurements, absent }
 }
 
 #[cfg(test)]
@@ -127,13 +160,13 @@ pub(crate) mod tests {
     use super::*;
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
 
     pub(crate) fn measurement(contender: &str, median_ns: f64) -> Measurement {
         Measurement {
             contender: contender.to_owned(),
             median_ns,
             min_ns: median_ns / 2.0,
+            cpu: None,
             bytes_per_op: 64.0,
             allocs_per_op: 1.5,
             ops: 1000,
@@ -143,11 +176,15 @@ pub(crate) mod tests {
 
     pub(crate) fn result(medians: &[(&str, f64)]) -> RowResult {
         let measurements = medians.iter().map(|&(name, median)| measurement(name, median));
-        RowResult { row: "spawn".to_owned(), measurements: measurements.collect() }
+        RowResult {
+            row: "spawn".to_owned(),
+            measurements: measurements.collect(),
+            absent: Vec::new(),
+        }
     }
 
     fn sample(nanos: u64, bytes: u64, allocations: u64) -> Sample {
-        Sample { elapsed: Duration::from_nanos(nanos), bytes, allocations }
+        Sample { elapsed: Duration::from_nanos(nanos), cpu: None, bytes, allocations }
     }
 
     #[test]
@@ -182,6 +219,39 @@ pub(crate) mod tests {
         assert_eq!(result(&[("volt", 20.0)]).ratio_to_best(), None);
         assert_eq!(result(&[("smol", 20.0)]).ratio_to_best(), None);
         assert_eq!(result(&[("volt", 20.0), ("smol", 20.0)]).ratio_to_tokio(), None);
+    }
+
+    #[test]
+    fn cpu_time_decides_where_it_is_known() {
+        let with_cpu =
+            |elapsed, cpu| Sample { cpu: Some(Duration::from_nanos(cpu)), ..sample(elapsed, 0, 0) };
+        let volt = [with_cpu(300, 20), with_cpu(100, 10), with_cpu(200, 30)];
+        let volt = Measurement::of("volt-epoll".to_owned(), 10, &volt);
+        assert_eq!(volt.median_ns, 20.0);
+        assert_eq!(volt.cpu, Some(CpuTime { median_ns: 2.0, min_ns: 1.0 }));
+        let tokio = Measurement::of("tokio".to_owned(), 10, &[with_cpu(50, 40)]);
+        let mut result = result(&[]);
+        result.measurements = vec![volt, tokio];
+        assert_eq!(result.ratio_to_tokio(), Some(0.5));
+        assert_eq!(result.ratio_to_best(), Some(0.5));
+    }
+
+    #[test]
+    fn the_floor_is_no_peer() {
+        let medians = [("volt", 20.0), ("tokio", 40.0), ("floor", 10.0)];
+        assert_eq!(result(&medians).ratio_to_best(), Some(0.5));
+        assert_eq!(result(&medians[..1]).ratio_to_best(), None);
+    }
+
+    #[test]
+    fn who_cannot_run_is_absent_with_the_reason() {
+        let row = Row::new("echo", 1)
+            .timed("volt-epoll", || ())
+            .contender_if_able("volt-io_uring", || Err("there is no io_uring".to_owned()));
+        let measured = measure(row, Effort::Quick);
+        assert_eq!(measured.measurements.len(), 1);
+        let absent = ("volt-io_uring".to_owned(), "there is no io_uring".to_owned());
+        assert_eq!(measured.absent, [absent]);
     }
 
     #[test]

@@ -51,8 +51,8 @@ impl Effort {
 pub(crate) struct Contender {
     pub(crate) name: String,
     /// Prepares what all iterations share, a runtime for example. Called once, when the row's turn
-    /// has come; what it made is dropped before the next row.
-    pub(crate) setup: Box<dyn FnOnce() -> Run>,
+    /// has come; what it made is dropped before the next row. An error is why it cannot take part.
+    pub(crate) setup: Box<dyn FnOnce() -> Result<Run, String>>,
 }
 
 /// One line of the table: an operation and those who perform it.
@@ -106,10 +106,22 @@ impl Row {
         self
     }
 
-    /// Adds a contender. `volt`, and any name that starts with `volt-`, is Volt; everyone else is
-    /// a peer and bears the name of its crate.
+    /// Adds a contender. `volt`, and any name that starts with `volt-`, is Volt; `floor` is code
+    /// with nobody's runtime, which no ratio is taken of; everyone else is a peer and bears the
+    /// name of its crate.
     #[must_use]
-    pub fn contender(mut self, name: &str, setup: impl FnOnce() -> Run + 'static) -> Self {
+    pub fn contender(self, name: &str, setup: impl FnOnce() -> Run + 'static) -> Self {
+        self.contender_if_able(name, || Ok(setup()))
+    }
+
+    /// Adds a contender as [`Row::contender`] does, one that may find that it cannot run on this
+    /// machine. Then it is absent from the row, and the reason is printed.
+    #[must_use]
+    pub fn contender_if_able(
+        mut self,
+        name: &str,
+        setup: impl FnOnce() -> Result<Run, String> + 'static,
+    ) -> Self {
         self.contenders.push(Contender { name: name.to_owned(), setup: Box::new(setup) });
         self
     }

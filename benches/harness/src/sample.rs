@@ -12,6 +12,9 @@ use crate::allocator::Counts;
 pub struct Sample {
     /// Time from [`Stopwatch::start`] to [`Stopwatch::stop`].
     pub elapsed: Duration,
+    /// CPU time of the process that did the work, if that was another one. It decides then: a
+    /// neighbour on a shared machine doubles what elapses, and hardly moves this.
+    pub cpu: Option<Duration>,
     /// Bytes asked of the allocator in that time, by any thread.
     pub bytes: u64,
     /// Calls that asked for them.
@@ -50,6 +53,6 @@ impl Stopwatch {
     pub fn stop(self) -> Sample {
         let elapsed = self.started.elapsed();
         let counts = Counts::now().since(self.counts);
-        Sample { elapsed, bytes: counts.bytes, allocations: counts.allocations }
+        Sample { elapsed, cpu: None, bytes: counts.bytes, allocations: counts.allocations }
     }
 }

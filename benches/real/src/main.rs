@@ -3,12 +3,16 @@
 //! `cargo run --release -p volt-benches -- [row ...] [--json] [--quick] [--plot out.svg] [--list]`
 
 mod channels;
+#[cfg(target_os = "linux")]
+mod io;
 mod locks;
 mod runtimes;
 mod stuck;
 mod tasks;
 
 use std::process::ExitCode;
+
+use volt_bench_harness::{Effort, Row};
 
 fn main() -> ExitCode {
     if volt::platform::SIMULATED_BUILD {
@@ -19,11 +23,28 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    volt_bench_harness::run("volt-benches", |_effort| {
+    // Before anything else: the I/O rows start this program again, for servers and load.
+    #[cfg(target_os = "linux")]
+    if let Some(code) = io::part(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        return code;
+    }
+    volt_bench_harness::run("volt-benches", |effort| {
         let mut rows = locks::rows();
         rows.extend(channels::rows());
         rows.extend(tasks::rows());
         rows.extend(stuck::rows());
+        rows.extend(io_rows(effort));
         rows
     })
+}
+
+/// The rows that wait for the system, which need two processes, epoll and io_uring.
+#[cfg(target_os = "linux")]
+fn io_rows(effort: Effort) -> Vec<Row> {
+    io::rows(effort)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn io_rows(_effort: Effort) -> Vec<Row> {
+    vec![Row::new("io", 1).leave_out("the I/O rows compare back-ends that only Linux has")]
 }

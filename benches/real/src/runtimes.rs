@@ -59,7 +59,8 @@ where
     move || -> Run {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
-            .enable_all()
+            // Not its I/O driver, which nothing here asks for: without it, parking costs it less.
+            .enable_time()
             .on_thread_start(move || placement.pin_next())
             .build()
             .expect("the system grants tokio its threads");
