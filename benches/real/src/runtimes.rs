@@ -45,8 +45,35 @@ where
     }
 }
 
-/// Runs `body` on a tokio runtime whose workers are dealt out over `cpus`.
+/// Runs `body` on a tokio runtime whose workers are dealt out over `cpus`. It has no I/O driver,
+/// which `body` must not ask for: without it, parking costs it less.
 pub(crate) fn on_tokio<B, F>(
+    workers: usize,
+    cpus: &[usize],
+    body: B,
+) -> impl FnOnce() -> Run + use<B, F>
+where
+    B: Fn() -> F + 'static,
+    F: Future<Output = Sample> + Send + 'static,
+{
+    on_tokio_enabling(tokio::runtime::Builder::enable_time, workers, cpus, body)
+}
+
+/// As [`on_tokio`], with an I/O driver.
+pub(crate) fn on_tokio_with_io<B, F>(
+    workers: usize,
+    cpus: &[usize],
+    body: B,
+) -> impl FnOnce() -> Run + use<B, F>
+where
+    B: Fn() -> F + 'static,
+    F: Future<Output = Sample> + Send + 'static,
+{
+    on_tokio_enabling(tokio::runtime::Builder::enable_all, workers, cpus, body)
+}
+
+fn on_tokio_enabling<B, F>(
+    enable: fn(&mut tokio::runtime::Builder) -> &mut tokio::runtime::Builder,
     workers: usize,
     cpus: &[usize],
     body: B,
@@ -57,10 +84,9 @@ where
 {
     let placement = Placement::new(cpus.to_vec(), 0);
     move || -> Run {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = enable(&mut builder)
             .worker_threads(workers)
-            // Not its I/O driver, which nothing here asks for: without it, parking costs it less.
-            .enable_time()
             .on_thread_start(move || placement.pin_next())
             .build()
             .expect("the system grants tokio its threads");

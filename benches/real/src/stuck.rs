@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use smol::io::AsyncReadExt;
 use volt_bench_harness::{Row, Sample, Spread};
 
-use crate::runtimes::{SmolExecutor, on_smol, on_tokio, on_volt};
+use crate::runtimes::{SmolExecutor, on_smol, on_tokio_with_io, on_volt};
 
 const WORKERS: usize = 2;
 /// When the task sticks, from the beginning of an iteration.
@@ -50,7 +50,7 @@ fn stick() {
 
 /// What an iteration took that waited for `due` and has just been told.
 fn late(due: Instant) -> Sample {
-    Sample { elapsed: due.elapsed(), bytes: 0, allocations: 0 }
+    Sample { elapsed: due.elapsed(), bytes: 0, allocations: 0, cpu: None }
 }
 
 /// A socket for the runtime, and a thread at its other end, which sends a byte when that is due
@@ -74,13 +74,13 @@ fn peer() -> (TcpStream, JoinHandle<Instant>) {
 fn late_byte(sending: JoinHandle<Instant>) -> Sample {
     let now = Instant::now();
     let sent = sending.join().expect("the thread does not panic");
-    Sample { elapsed: now.duration_since(sent), bytes: 0, allocations: 0 }
+    Sample { elapsed: now.duration_since(sent), bytes: 0, allocations: 0, cpu: None }
 }
 
 /// How late a timer is.
 fn timer(row: Row, on: &[usize]) -> Row {
     row.contender("volt", on_volt(WORKERS, on, timer_on_volt))
-        .contender("tokio", on_tokio(WORKERS, on, timer_on_tokio))
+        .contender("tokio", on_tokio_with_io(WORKERS, on, timer_on_tokio))
         .contender("smol", on_smol(WORKERS, on, timer_on_smol))
 }
 
@@ -102,7 +102,7 @@ fn stick_on_volt(io: &volt::Io) -> volt::task::JoinHandle<()> {
 }
 
 async fn timer_on_tokio() -> Sample {
-    let stuck = stick_on_tokio();
+    let stuck = stick_on_tokio_with_io();
     let due = Instant::now() + DUE;
     tokio::time::sleep(DUE).await;
     let sample = late(due);
@@ -110,7 +110,7 @@ async fn timer_on_tokio() -> Sample {
     sample
 }
 
-fn stick_on_tokio() -> tokio::task::JoinHandle<()> {
+fn stick_on_tokio_with_io() -> tokio::task::JoinHandle<()> {
     tokio::spawn(async {
         tokio::time::sleep(BEGIN).await;
         stick();
@@ -136,7 +136,7 @@ fn stick_on_smol(executor: &SmolExecutor) -> smol::Task<()> {
 /// How late a byte is read.
 fn socket(row: Row, on: &[usize]) -> Row {
     row.contender("volt", on_volt(WORKERS, on, socket_on_volt))
-        .contender("tokio", on_tokio(WORKERS, on, socket_on_tokio))
+        .contender("tokio", on_tokio_with_io(WORKERS, on, socket_on_tokio))
         .contender("smol", on_smol(WORKERS, on, socket_on_smol))
 }
 
@@ -153,7 +153,7 @@ async fn socket_on_volt(io: volt::Io) -> Sample {
 async fn socket_on_tokio() -> Sample {
     let (socket, sending) = peer();
     let stream = tokio::net::TcpStream::from_std(socket).expect("tokio watches the socket");
-    let stuck = stick_on_tokio();
+    let stuck = stick_on_tokio_with_io();
     loop {
         stream.readable().await.expect("the socket is open");
         match stream.try_read(&mut [0]) {
