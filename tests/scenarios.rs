@@ -19,6 +19,7 @@ mod scenarios {
     mod many_tasks;
     mod misbehaving_peers;
     mod panics;
+    mod repeated_runs;
     #[cfg(feature = "macros")]
     mod selecting;
     mod shutdown;

@@ -81,17 +81,26 @@ fn serve(scheduler: &Arc<Scheduler>, number: usize) {
             return;
         }
         let entered = context::enter(scheduler, Some(number));
-        while !leave() {
+        if number == 0 {
+            // Guests may have come and gone, none of them for long enough to look.
+            scheduler.fire_timers(0);
+            scheduler.poll_driver();
+        }
+        // One task at least, also if a guest waits already: guests have had their turns.
+        loop {
             if !worker.run_one() {
                 worker.sleep(leave);
+            }
+            if leave() {
+                break;
             }
         }
         worker.stop_searching();
         drop(entered);
         if number == 0 {
+            // Worker 0 ends where it takes the seat, which has to know that it is gone.
             scheduler.seat().leave();
-        }
-        if scheduler.is_done() {
+        } else if scheduler.is_done() {
             return;
         }
     }
