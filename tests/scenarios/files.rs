@@ -132,7 +132,9 @@ scenario!(whole_files_are_written_copied_renamed_and_removed, || {
         fs::write(&io, &file, "hello").await.unwrap();
         fs::append(&io, &file, ", world").await.unwrap();
         assert_eq!(fs::read_to_string(&io, &file).await.unwrap(), "hello, world");
-        assert_eq!(fs::copy(&io, &file, &copy).await.unwrap(), 12);
+        let copied = fs::copy(&io, &file, &copy).await.unwrap();
+        // Wine copies, and says that it were nothing. What the copy holds is looked at below.
+        assert!(copied == 12 || cfg!(windows), "{copied}");
         fs::write(&io, &file, b"\xff").await.unwrap();
         assert_eq!(kind(fs::read_to_string(&io, &file).await), ErrorKind::InvalidData);
 
@@ -195,8 +197,12 @@ scenario!(directories_are_made_listed_and_removed, || {
 
         assert_eq!(kind(fs::remove_dir(&io, &inner).await), ErrorKind::DirectoryNotEmpty);
         let file = inner.join("0");
-        assert_eq!(kind(fs::read_dir(&io, &file).await), ErrorKind::NotADirectory);
-        assert_eq!(kind(fs::read(&io, file.join("below")).await), ErrorKind::NotADirectory);
+        let listed = kind(fs::read_dir(&io, &file).await);
+        // Wine finds fault with the name.
+        let is_told_by_wine = cfg!(windows) && listed == ErrorKind::InvalidFilename;
+        assert!(listed == ErrorKind::NotADirectory || is_told_by_wine, "{listed:?}");
+        let below = if cfg!(windows) { ErrorKind::NotFound } else { ErrorKind::NotADirectory };
+        assert_eq!(kind(fs::read(&io, file.join("below")).await), below);
         fs::remove_dir_all(&io, &inner).await.unwrap();
         fs::remove_dir(&io, folder.join("a")).await.unwrap();
         folder.remove(&io).await;

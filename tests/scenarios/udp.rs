@@ -14,10 +14,13 @@ use crate::harness::{runtime, scenario};
 use volt::Io;
 use volt::net::UdpSocket;
 use volt::task::yield_now;
-use volt::time::{sleep, timeout};
+#[cfg(unix)]
+use volt::time::sleep;
+use volt::time::timeout;
 
 const LOOPBACK: &str = "127.0.0.1:0";
 /// No program receives there.
+#[cfg(unix)]
 const NOBODY: &str = "127.0.0.1:1";
 
 async fn bind(io: &Io) -> (UdpSocket, SocketAddr) {
@@ -41,6 +44,16 @@ async fn receive(socket: &UdpSocket) -> Vec<u8> {
     let count = socket.recv(&mut buffer).await.unwrap();
     buffer.truncate(count);
     buffer
+}
+
+/// Asserts that the buffer was filled by a datagram that is longer, which Windows calls an error.
+fn assert_filled(count: io::Result<usize>, length: usize) {
+    /// `WSAEMSGSIZE`.
+    const TOO_LONG: i32 = 10_040;
+    match count {
+        Err(error) if cfg!(windows) => assert_eq!(error.raw_os_error(), Some(TOO_LONG)),
+        count => assert_eq!(count.unwrap(), length),
+    }
 }
 
 /// Polls `future` once and drops it.
@@ -99,7 +112,7 @@ scenario!(datagrams_keep_their_bounds_from_empty_to_the_longest, || {
         first.send(b"long").await.unwrap();
         first.send(b"next").await.unwrap();
         let mut two = [0; 2];
-        assert_eq!(second.recv(&mut two).await.unwrap(), 2);
+        assert_filled(second.recv(&mut two).await, 2);
         assert_eq!(&two, b"lo");
         assert_eq!(receive(&second).await, b"next");
     });
@@ -130,7 +143,7 @@ scenario!(what_is_peeked_at_stays, || {
         first.send(b"stay").await.unwrap();
         let source = first.local_addr().unwrap();
         let mut bytes = [0; 8];
-        assert_eq!(second.peek(&mut bytes[..2]).await.unwrap(), 2);
+        assert_filled(second.peek(&mut bytes[..2]).await, 2);
         assert_eq!(second.peek_from(&mut bytes).await.unwrap(), (4, source));
         assert_eq!(second.try_peek(&mut bytes).unwrap(), 4);
         assert_eq!(second.try_peek_from(&mut bytes).unwrap(), (4, source));
@@ -141,6 +154,8 @@ scenario!(what_is_peeked_at_stays, || {
     });
 });
 
+// Windows tells it as a reset, and also to a socket that is not connected.
+#[cfg(unix)]
 scenario!(a_connected_sender_hears_that_nobody_receives, || {
     runtime(2).run(|io| async move {
         let (socket, address) = bind(&io).await;

@@ -24,7 +24,8 @@ use crate::runtime::Io;
 /// nothing of that.
 ///
 /// A socket that is connected hears its peer alone. When it has sent to a port on which nobody
-/// receives, the system may tell: then its next operation fails with `ConnectionRefused`, once.
+/// receives, the system may tell: then its next operation fails with `ConnectionRefused`, once. On
+/// Windows that is `ConnectionReset`, which also a socket hears that is not connected.
 ///
 /// ```
 /// use volt::net::UdpSocket;
@@ -129,7 +130,8 @@ impl UdpSocket {
     /// Cancel safety: a dropped receive has received nothing.
     ///
     /// # Errors
-    /// Such as `ConnectionRefused`, if nobody received what was sent.
+    /// Such as `ConnectionRefused`, if nobody received what was sent; on Windows `ConnectionReset`,
+    /// also to a socket that is not connected.
     #[track_caller]
     pub fn recv<'a>(&'a self, buffer: &'a mut [u8]) -> Recv<'a> {
         Recv { operation: self.operation(Direction::Read), buffer }

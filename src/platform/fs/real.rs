@@ -266,9 +266,14 @@ impl File {
     /// Moves the position and tells where it is.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; `InvalidInput` for a position before the beginning.
     pub fn seek(&self, to: SeekFrom) -> io::Result<u64> {
-        (&self.0).seek(to)
+        /// `ERROR_NEGATIVE_SEEK`, of which std makes no kind.
+        const NEGATIVE: i32 = 131;
+        (&self.0).seek(to).map_err(|error| match error.raw_os_error() {
+            Some(NEGATIVE) if cfg!(windows) => io::Error::new(io::ErrorKind::InvalidInput, error),
+            _ => error,
+        })
     }
 
     /// Reads at `offset`.

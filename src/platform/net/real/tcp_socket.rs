@@ -147,11 +147,15 @@ macro_rules! options {
             /// Sets after how much silence the peer is asked whether it is there.
             ///
             /// # Errors
-            /// What the system says.
+            /// What the system says; `InvalidInput` for less than a second.
             pub fn set_keepalive(&self, keepalive: Option<Duration>) -> io::Result<()> {
                 let socket = SockRef::from(&self.0);
                 match keepalive {
                     None => socket.set_keepalive(false),
+                    // Windows takes it, though others refuse it.
+                    Some(time) if time < Duration::from_secs(1) => {
+                        Err(io::ErrorKind::InvalidInput.into())
+                    }
                     Some(time) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time)),
                 }
             }
