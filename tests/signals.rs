@@ -167,6 +167,17 @@ mod real {
     }
 
     #[test]
+    fn signals_trigger_what_is_left_of_a_shutdown() {
+        run(|io| async move {
+            let plain = Shutdown::new(&io);
+            drop(plain.clone().with_signals().unwrap());
+            send(Number::TERM);
+            plain.triggered().await;
+            assert_eq!(plain.signal(), Some(SignalKind::Terminate));
+        });
+    }
+
+    #[test]
     fn a_receiver_outlives_its_runtime_with_an_error() {
         let mut signal = run(|io| async move { Signal::hangup(&io).unwrap() });
         let error = run(|_| async move { signal.recv().await.unwrap_err() });
@@ -259,6 +270,25 @@ mod simulated {
         });
         send(&world, &server, SignalKind::Interrupt).await;
         assert_eq!(server.await.unwrap(), (true, Some(SignalKind::Interrupt)));
+    }
+
+    #[volt::sim_test(seeds = 100)]
+    async fn a_shutdown_listens_until_its_last_clone_is_dropped(world: World) {
+        let kept = world.host("kept").start(|io| async move {
+            let shutdown = Shutdown::new(&io);
+            drop(shutdown.clone().with_signals().unwrap());
+            shutdown.triggered().await;
+            shutdown.signal()
+        });
+        let dropped = world.host("dropped").start(|io| async move {
+            drop(Shutdown::new(&io).with_signals().unwrap());
+            sleep(&io, Duration::from_secs(10)).await;
+        });
+        world.sleep(Duration::from_secs(5)).await;
+        assert_eq!(dropped.signal(SignalKind::Interrupt), 0);
+        assert_eq!(kept.signal(SignalKind::Interrupt), 1);
+        assert_eq!(kept.await.unwrap(), Some(SignalKind::Interrupt));
+        dropped.await.unwrap();
     }
 
     #[volt::sim_test(seeds = 50)]

@@ -44,6 +44,7 @@ use std::time::Duration;
 
 pub use futures::{Drain, Triggered};
 
+use crate::platform::sync::Mutex;
 use crate::runtime::Io;
 use crate::signal::{Signal, SignalKind};
 use crate::task::AbortOnDrop;
@@ -58,19 +59,26 @@ use state::State;
 pub struct Shutdown {
     state: Arc<State>,
     io: Io,
-    /// Listens to the signals, until the last clone is dropped.
-    _signals: Option<Arc<AbortOnDrop<()>>>,
+    listeners: Arc<Listeners>,
+}
+
+/// What listens to signals, until the last clone is dropped, whichever that is. The tasks have the
+/// state, so it cannot have them.
+struct Listeners {
+    tasks: Mutex<Vec<AbortOnDrop<()>>>,
 }
 
 impl Shutdown {
     /// One that is not triggered, without work.
     pub fn new(io: &Io) -> Shutdown {
-        Shutdown { state: Arc::new(State::new()), io: io.clone(), _signals: None }
+        let listeners = Arc::new(Listeners { tasks: Mutex::new(Vec::new()) });
+        Shutdown { state: Arc::new(State::new()), io: io.clone(), listeners }
     }
 
     /// Has `SIGINT`, which is Ctrl-C, and `SIGTERM` trigger it. Clones that were made before are
-    /// triggered too. From then on neither ends the process by itself: also not a second Ctrl-C
-    /// while the program drains.
+    /// triggered too, and any of them that is left has it go on listening. From then on neither
+    /// ends the process by itself: also not a second Ctrl-C while the program drains, nor one after
+    /// the last clone is dropped.
     ///
     /// # Errors
     /// As [`Signal::new`]: `Unsupported` on systems that are no Unix.
@@ -87,7 +95,7 @@ impl Shutdown {
     /// .unwrap();
     /// ```
     #[track_caller]
-    pub fn with_signals(mut self) -> io::Result<Shutdown> {
+    pub fn with_signals(self) -> io::Result<Shutdown> {
         let mut interrupt = Signal::interrupt(&self.io)?;
         let mut terminate = Signal::terminate(&self.io)?;
         let state = Arc::clone(&self.state);
@@ -106,7 +114,7 @@ impl Shutdown {
             }
         };
         let task = self.io.spawn_named("shutdown signals", listen, Location::caller());
-        self._signals = Some(Arc::new(AbortOnDrop::new(task)));
+        self.listeners.tasks.lock().push(AbortOnDrop::new(task));
         Ok(self)
     }
 
