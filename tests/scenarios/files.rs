@@ -356,6 +356,30 @@ scenario!(nothing_is_lost_to_the_next_read_when_one_is_dropped, || {
     });
 });
 
+scenario!(a_dropped_seek_is_another_one_after_a_flush_or_a_write, || {
+    runtime(1).run(|io| async move {
+        let folder = Folder::new(&io).await;
+        let mut file = File::create_new(&io, folder.join("file")).await.unwrap();
+        let forward = SeekFrom::Current(5);
+        // Whether the first poll has the answer or not, it moves.
+        drop(once(seek(&mut file, forward)).await);
+        flush(&mut file).await.unwrap();
+        assert_eq!(seek(&mut file, forward).await.unwrap(), 10);
+        drop(once(seek(&mut file, forward)).await);
+        let empty = poll_fn(|context| Pin::new(&mut file).poll_write(context, b"")).await;
+        assert_eq!(empty.unwrap(), 0);
+        assert_eq!(seek(&mut file, forward).await.unwrap(), 20);
+        // Right after it, it is the same one, unless the first poll had the answer.
+        let moved = match once(seek(&mut file, forward)).await {
+            Some(moved) => moved,
+            None => seek(&mut file, forward).await,
+        };
+        assert_eq!(moved.unwrap(), 25);
+        drop(file);
+        folder.remove(&io).await;
+    });
+});
+
 scenario!(a_write_that_fails_is_told_once_to_whoever_asks_next, || {
     runtime(1).run(|io| async move {
         let folder = Folder::new(&io).await;

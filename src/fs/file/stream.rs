@@ -46,6 +46,16 @@ pub(super) struct Rest {
     pub(super) write_error: Option<io::Error>,
 }
 
+impl Rest {
+    /// Forgets what a seek has come to: another operation comes in between, so that the next seek
+    /// is not the same one.
+    pub(super) fn forget_seek(&mut self) {
+        if matches!(self.outcome, Some(Outcome::Seek(..))) {
+            self.outcome = None;
+        }
+    }
+}
+
 /// What an operation has come to.
 pub(super) enum Outcome {
     Read(io::Result<usize>),

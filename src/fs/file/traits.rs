@@ -42,6 +42,7 @@ impl File {
         place: &'static Location<'static>,
     ) -> Poll<io::Result<usize>> {
         let mut rest = ready!(self.poll_take(context, place));
+        rest.forget_seek();
         if let Some(error) = rest.write_error.take() {
             self.put(rest);
             return Poll::Ready(Err(error));
@@ -124,6 +125,7 @@ impl AsyncWrite for File {
     #[track_caller]
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut rest = ready!(self.poll_take(context, Location::caller()));
+        rest.forget_seek();
         let error = rest.write_error.take();
         self.put(rest);
         Poll::Ready(error.map_or(Ok(()), Err))
@@ -136,7 +138,8 @@ impl AsyncWrite for File {
 }
 
 /// Cancel safety: a seek that is dropped moves the position all the same, later. Asked for again
-/// right after that, it is the same seek: it moves once.
+/// right after that, it is the same seek: it moves once. After a read, a write or a flush it is
+/// another one.
 impl AsyncSeek for File {
     #[track_caller]
     fn poll_seek(
