@@ -109,6 +109,11 @@ impl Process {
     /// The function's: what the system says.
     pub fn exit_wait(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let process = Pid::from_child(self.child());
+        // Before the first call, or between two of them when a signal ends one, the owner may reap
+        // the process, and the system may give its number to another. If that is a child of this
+        // process too, the call waits for the end of a stranger. It reaps nothing, and the owner
+        // has the status already: what it costs is that this thread is held up for so long, and
+        // with it the end of a runtime that waits for its threads.
         move || loop {
             match waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
                 // With `CHILD` somebody has reaped it, who looked between two of our calls.
