@@ -1,8 +1,9 @@
 //! The counting allocator that every benchmark program runs on.
 //!
 //! It counts only while [`while_counting`] runs, which the harness does for the last iteration of
-//! each contender, and in another process once it is told to. Elsewhere it adds one load to each allocation, so that the two shared counters
-//! do not slow down whatever allocates from several threads.
+//! each contender, and in another process once it is told to. Elsewhere it adds one load to each
+//! allocation, so that the two shared counters do not slow down whatever allocates from several
+//! threads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
