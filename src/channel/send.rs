@@ -105,11 +105,13 @@ impl<'a, T> Future for Reserve<'a, T> {
         let this = self.project();
         let channel: &'a Channel<T> = this.channel;
         let turn = Turn::of_task();
-        let polled = channel.poll_reserve(this.waiter, context.waker(), turn);
+        let polled = channel
+            .poll_reserve(this.waiter, context.waker(), turn)
+            .map_ok(|()| SendPermit::new(channel));
         if polled.is_pending() {
             probe::task_waits("room in a channel", this.place);
         }
-        turn.end(context, polled).map_ok(|()| SendPermit::new(channel))
+        turn.end(context, polled)
     }
 }
 

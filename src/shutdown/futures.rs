@@ -95,7 +95,14 @@ impl Future for Drain<'_> {
         let polled = match turn {
             Turn::Take => match state.poll_drained(this.waiter, context.waker()) {
                 Poll::Ready(()) => Poll::Ready(true),
-                Poll::Pending => this.deadline.poll(context).map(|()| false),
+                Poll::Pending => {
+                    let is_over = this.deadline.poll(context).is_ready();
+                    // The deadline is paid for already.
+                    if is_over {
+                        return Poll::Ready(false);
+                    }
+                    Poll::Pending
+                }
             },
             // It comes to all: a place in the queue is worth nothing.
             Turn::QueueOnly => Poll::Pending,

@@ -63,9 +63,10 @@ impl Turn {
     /// Ends a poll: what was had is paid for, and a task whose budget is spent comes again.
     #[inline]
     pub(crate) fn end<T>(self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<T> {
-        if polled.is_ready() || self == Turn::QueueOnly {
-            // With a budget it spends from it; without, it wakes the task. What a task was given
-            // in the queue it may have though the budget is spent.
+        // Ready with a budget spends from it; not ready without one wakes the task. What a task
+        // was given in the queue it has without a budget, too, and needs no wake-up: nor could that
+        // be allowed to panic, which would lose what was given.
+        if polled.is_ready() == (self == Turn::Take) {
             let _ = coop::poll_proceed(context);
         }
         polled
@@ -296,6 +297,9 @@ impl fmt::Debug for Waiter<'_> {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
 
     use super::*;
     use crate::platform::sync::Mutex;
@@ -367,6 +371,34 @@ mod tests {
         assert!(!waiter.is_in(&calm));
         calm.queue(waiter.as_mut());
         assert!(panicking.list.lock().is_empty() && !calm.list.lock().is_empty());
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Count>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a poll that had so much budget: whether some is left, and how often the task was woken.
+    fn end(budget: u32, polled: Poll<()>) -> (bool, usize) {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut context = Context::from_waker(&waker);
+        coop::with_budget(budget, || {
+            assert_eq!(Turn::of_task().end(&mut context, polled), polled);
+            (coop::has_budget_remaining(), count.0.load(Ordering::Relaxed))
+        })
+    }
+
+    #[test]
+    fn what_was_had_is_paid_for_and_only_a_poll_that_may_take_nothing_comes_again() {
+        assert_eq!(end(1, Poll::Ready(())), (false, 0));
+        assert_eq!(end(1, Poll::Pending), (true, 0));
+        assert_eq!(end(0, Poll::Ready(())), (false, 0));
+        assert_eq!(end(0, Poll::Pending), (false, 1));
     }
 
     #[test]

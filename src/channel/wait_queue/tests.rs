@@ -309,6 +309,24 @@ fn the_budget_does_not_decide_the_order() {
 }
 
 #[test]
+fn what_was_set_aside_is_had_without_a_budget_and_without_a_wake_up() {
+    let (sender, receiver) = bounded(1);
+    let (count, waker) = (Count::new(), Waker::from(Arc::new(Panics)));
+    let mut context = Context::from_waker(&waker);
+    let mut reserve = pin!(sender.reserve());
+    let mut recv = pin!(receiver.recv());
+    coop::with_budget(0, || {
+        assert!(poll(reserve.as_mut(), &count).is_pending());
+        let Poll::Ready(Ok(permit)) = reserve.as_mut().poll(&mut context) else {
+            panic!("the room is lost");
+        };
+        permit.send(1);
+        assert!(poll(recv.as_mut(), &count).is_pending());
+        assert_eq!(recv.as_mut().poll(&mut context), Poll::Ready(Ok(1)));
+    });
+}
+
+#[test]
 fn a_send_costs_budget() {
     let (sender, _receiver) = bounded(4);
     let count = Count::new();
