@@ -152,16 +152,21 @@ impl RawOnce {
         waker: &Waker,
         tag: usize,
     ) -> Poll<Role<'a>> {
+        let is_queued = waiter.is_in(self);
+        if is_queued && let Some(role) = self.take_role(waiter.as_mut(), tag) {
+            return Poll::Ready(role);
+        }
         // Cloned and dropped outside the lock.
         let waker = waker.clone();
         let mut waiting = self.waiting.lock();
-        if waiter.is_in(self) {
-            let is_same = waiting.tag_of(&waiter) == tag;
-            assert!(is_same, "the waiter waits for something else here: cancel that first");
-            if let Some(outcome) = waiter.as_mut().take_outcome() {
+        if is_queued {
+            // It may have been served since; this look is under the lock.
+            if let Some(role) = self.take_role(waiter.as_mut(), tag) {
                 drop(waiting);
-                return Poll::Ready(self.role(outcome));
+                discard(Some(waker));
+                return Poll::Ready(role);
             }
+            check_purpose(waiting.tag_of(&waiter) == tag);
             let unneeded = waiting.list(tag).renew(&waiter, waker);
             drop(waiting);
             discard(unneeded);
@@ -169,10 +174,23 @@ impl RawOnce {
         }
         if let Some(role) = self.begin_or_announce(tag) {
             drop(waiting);
+            // Contained: a panic of its destructor would lose the right.
+            discard(Some(waker));
             return Poll::Ready(role);
         }
         waiting.list(tag).push(waiter, self, waker, tag);
         Poll::Pending
+    }
+
+    /// Takes what `waiter` was served with, if it was.
+    ///
+    /// # Panics
+    /// If that is the right to initialise, and the caller came to watch.
+    fn take_role(&self, waiter: Pin<&mut Waiter<'_>>, tag: usize) -> Option<Role<'_>> {
+        let outcome = waiter.outcome()?;
+        check_purpose(tag == CANDIDATE || outcome != Outcome::GIVEN);
+        waiter.finish();
+        Some(self.role(outcome))
     }
 
     /// What a waiter was served with, and has taken.
@@ -270,6 +288,10 @@ impl RawOnce {
     }
 }
 
+fn check_purpose(is_same: bool) {
+    assert!(is_same, "the waiter waits for something else here: cancel that first");
+}
+
 // SAFETY: `withdraw` removes the waiter from the list that has it.
 unsafe impl Place for RawOnce {
     fn withdraw(&self, waiter: &Waiter<'_>) {
@@ -316,6 +338,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::waiter::test_wakers::{Hooks, hooked};
 
     type Queued<'a> = Pin<Box<Waiter<'a>>>;
 
@@ -469,16 +492,40 @@ mod tests {
         assert_eq!(state(&once), EMPTY);
     }
 
+    /// Whether one may ask for the value by `waiter`.
+    fn may_watch<'a>(once: &'a RawOnce, waiter: &mut Queued<'a>) -> bool {
+        let watch = || once.poll_set(waiter.as_mut(), Waker::noop()).is_ready();
+        catch_unwind(AssertUnwindSafe(watch)).is_ok()
+    }
+
     #[test]
     fn a_waiter_waits_for_one_thing() {
         let once = RawOnce::new(false);
         let held = once.try_begin().expect("nobody has it");
         let mut waiters = queue(&once, 1);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            once.poll_set(waiters[0].as_mut(), Waker::noop()).is_ready()
-        }));
-        assert!(polled.is_err());
+        assert!(!may_watch(&once, &mut waiters[0]));
         drop(held);
+        assert!(!may_watch(&once, &mut waiters[0]), "it was given the right");
         assert!(right(&once, &mut waiters[0]).is_some(), "it does not wait any more");
+    }
+
+    #[test]
+    fn a_waker_that_panics_when_it_is_dropped_does_not_lose_the_right() {
+        static ONCE: RawOnce = RawOnce::new(false);
+        static HELD: std::sync::Mutex<Option<Right<'static>>> = std::sync::Mutex::new(None);
+        // The attempt fails between the first look and the one under the lock.
+        static HOOKS: Hooks =
+            Hooks { clone: || drop(HELD.lock().unwrap().take()), drop: || panic!("planned") };
+        for is_queued in [false, true] {
+            *HELD.lock().unwrap() = ONCE.try_begin();
+            let mut waiter = Box::pin(Waiter::of_future());
+            if is_queued {
+                assert!(poll(&ONCE, &mut waiter).is_pending());
+            }
+            let polled = ONCE.poll_begin(waiter.as_mut(), &hooked(&HOOKS));
+            assert!(matches!(polled, Poll::Ready(Role::Initializer(_))));
+            drop(polled);
+            assert_eq!(state(&ONCE), EMPTY);
+        }
     }
 }

@@ -22,6 +22,8 @@
 
 mod blocking;
 mod list;
+#[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
+pub(crate) mod test_wakers;
 #[expect(clippy::module_inception, reason = "the waiter is what this layer is named after")]
 mod waiter;
 mod wake_batch;
