@@ -20,6 +20,12 @@ pub(crate) fn hooked(hooks: &'static Hooks) -> ManuallyDrop<Waker> {
     ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
 }
 
+/// A waker whose clones panic when they are dropped.
+pub(crate) fn nervous() -> ManuallyDrop<Waker> {
+    static HOOKS: Hooks = Hooks { clone: || {}, drop: || panic!("planned") };
+    hooked(&HOOKS)
+}
+
 /// # Safety
 /// `data` comes from `hooked`.
 unsafe fn hooks_of(data: *const ()) -> &'static Hooks {

@@ -22,14 +22,23 @@ pub(crate) fn discard(waker: Option<Waker>) {
     }
 }
 
+/// A clone of a waker, unless that panics.
+pub(crate) fn duplicate(waker: &Waker) -> Option<Waker> {
+    contain(|| waker.clone())
+}
+
 /// Calls `f`, which is anybody's. The hook has reported its panic: others must be woken, and what
 /// the caller has taken must come to its owner.
-fn contain(f: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { return };
+fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
+    let payload = match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(result) => return Some(result),
+        Err(payload) => payload,
+    };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         // A payload that panics when it is dropped may have another such one: no end in sight.
         mem::forget(payload);
     }
+    None
 }
 
 /// Gathers wakers and calls them: all when it is full or dropped. Whoever has one holds no lock

@@ -27,6 +27,8 @@
 //! 3. An end reads the other's slot only if the step by which it ended found the bit, before it
 //!    sets its own GONE. The waker is called after that.
 //! 4. The cell is freed when both are gone, by the second.
+//! 5. Where an end goes, panics of wakers are contained: they would keep the end from going, or the
+//!    other one from being woken.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -36,7 +38,7 @@ use crate::platform::mutation::mutation;
 use crate::platform::sync::UnsafeCell;
 use crate::platform::sync::atomic::{AtomicU8, Ordering};
 use crate::platform::thread;
-use crate::waiter::wake;
+use crate::waiter::{discard, duplicate, wake};
 
 const COMPLETE: u8 = 1;
 const CLOSED: u8 = 1 << 1;
@@ -98,7 +100,7 @@ impl<T> Cell<T> {
         let unneeded = slot.with_mut(|own| unsafe { &mut *own }.replace(waker));
         // Release: the waker is there. Acquire: as above.
         let before = self.state.fetch_or(waits, Ordering::AcqRel);
-        drop(unneeded);
+        discard(unneeded);
         mutation!("oneshot-no-second-look", before & ended != 0, false)
     }
 
@@ -127,7 +129,7 @@ impl<T> Cell<T> {
             return (before, None);
         }
         // SAFETY: rule 3: this step has ended the receiver, and found the sender's bit.
-        let waker = self.sender.with(|waker| unsafe { &*waker }.clone());
+        let waker = self.sender.with(|waker| unsafe { &*waker }.as_ref().and_then(duplicate));
         (before, mutation!("oneshot-closes-silently", waker, None))
     }
 }
@@ -221,14 +223,14 @@ impl<T> SenderEnd<T> {
             None
         } else {
             // SAFETY: rule 3: the step has found the bit.
-            cell.receiver.with(|waker| unsafe { &*waker }.clone())
+            cell.receiver.with(|waker| unsafe { &*waker }.as_ref().and_then(duplicate))
         };
         // SAFETY: rule 2: this end was the first to end.
         let own = cell.sender.with_mut(|waker| unsafe { &mut *waker }.take());
         // SAFETY: the end is not used after this: `complete` has consumed it.
         unsafe { leave(self.0, SENDER_GONE) };
-        drop(own);
         wake(mutation!("oneshot-wakes-nobody", receiver, None));
+        discard(own);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -355,7 +357,8 @@ impl<T> ReceiverEnd<T> {
         // SAFETY: the end is being dropped, and uses the cell no more.
         unsafe { leave(self.0, RECEIVER_GONE) };
         wake(sender);
-        drop((value, own));
+        discard(own);
+        drop(value);
     }
 }
 

@@ -11,6 +11,7 @@ use futures_core::FusedFuture;
 use super::*;
 use crate::coop;
 use crate::waiter::Waiter;
+use crate::waiter::test_wakers::{Hooks, hooked, nervous};
 
 /// Counts its calls, then does something.
 struct Task {
@@ -181,6 +182,45 @@ fn a_waker_that_panics_breaks_nothing() {
     assert!(Task::that(|| panic!("planned")).poll(&mut receiver).is_pending());
     assert_eq!(sender.send(7), Ok(()));
     assert_eq!(receiver.try_recv(), Ok(7));
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_keeps_no_other_from_being_called() {
+    let (mut sender, mut receiver) = oneshot();
+    let task = Task::new();
+    assert!(task.poll(&mut receiver).is_pending());
+    assert!(sender.poll_closed(&mut Context::from_waker(&nervous())).is_pending());
+    // The one before is dropped.
+    assert!(sender.poll_closed(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(sender.poll_closed(&mut Context::from_waker(&nervous())).is_pending());
+    assert_eq!(sender.send(7), Ok(()));
+    assert_eq!(task.woken(), 1);
+    assert_eq!(receiver.try_recv(), Ok(7));
+}
+
+#[test]
+fn an_end_goes_though_the_waker_of_the_other_panics_when_it_is_cloned() {
+    static CLONED: AtomicUsize = AtomicUsize::new(0);
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    // The first clone is left in the channel, the second would be called.
+    static HOOKS: Hooks = Hooks {
+        clone: || assert!(CLONED.fetch_add(1, Ordering::Relaxed).is_multiple_of(2), "planned"),
+        drop: || {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        },
+    };
+    let waker = hooked(&HOOKS);
+    let mut context = Context::from_waker(&waker);
+    let (sender, mut receiver) = oneshot();
+    assert!(Pin::new(&mut receiver).poll(&mut context).is_pending());
+    assert_eq!(sender.send(7), Ok(()));
+    assert_eq!(receiver.try_recv(), Ok(7));
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 1, "the channel is kept");
+    let (mut sender, receiver) = oneshot::<u32>();
+    assert!(sender.poll_closed(&mut context).is_pending());
+    drop(receiver);
+    assert_eq!(sender.send(7), Err(7));
+    assert_eq!(DROPPED.load(Ordering::Relaxed), 2, "the channel is kept");
 }
 
 /// Receives when it is woken.
