@@ -16,14 +16,15 @@
 //!    list's lock. So either it sees the news, or it is in the list when `tell` takes the lock.
 //! 2. `tell` takes those who came before it, a batch at a time. Those who come meanwhile have seen
 //!    the news.
-//! 3. Wakers are called, cloned and dropped outside the lock.
+//! 3. Wakers are called, cloned and dropped outside the lock. A panic of their destructors is
+//!    contained: the caller may have taken a message already, which it would lose.
 
 use std::pin::Pin;
 use std::task::Waker;
 
 use crate::platform::mutation::mutation;
 use crate::platform::sync::{Mutex, const_fn};
-use crate::waiter::{Outcome, Place, WaitList, Waiter, WakeBatch};
+use crate::waiter::{Outcome, Place, WaitList, Waiter, WakeBatch, discard};
 
 /// See the module documentation.
 pub(super) struct Audience {
@@ -51,6 +52,8 @@ impl Audience {
         let waker = waker.clone();
         let mut waiters = self.waiters.lock();
         if is_queued && waiter.as_mut().take_outcome().is_some() {
+            drop(waiters);
+            discard(Some(waker));
             return true;
         }
         if mutation!("audience-no-second-look", is_news(), {
@@ -63,7 +66,8 @@ impl Audience {
             }
             drop(waiters);
             waiter.finish();
-            drop(own);
+            discard(own);
+            discard(Some(waker));
             return true;
         }
         let unneeded = if is_queued {
@@ -73,7 +77,7 @@ impl Audience {
             None
         };
         drop(waiters);
-        drop(unneeded);
+        discard(unneeded);
         false
     }
 
@@ -117,8 +121,11 @@ impl Audience {
 // SAFETY: `withdraw` removes the waiter, which was either in the list or told.
 unsafe impl Place for Audience {
     fn withdraw(&self, waiter: &Waiter<'_>) {
-        let own = self.waiters.lock().remove(waiter);
-        drop(own);
+        let removed = self.waiters.lock().remove(waiter);
+        // Who was told has nothing that another one could use.
+        if let Ok(own) = removed {
+            discard(own);
+        }
     }
 }
 
@@ -130,6 +137,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::waiter::test_wakers::nervous;
 
     /// Looks, when it is woken, whether the lock is free.
     struct Task {
@@ -193,6 +201,23 @@ mod tests {
         assert!(!audience.wait(waiter.as_mut(), &task.waker(), || false));
         assert!(audience.wait(waiter.as_mut(), &task.waker(), || true));
         assert_eq!((audience.len(), Arc::strong_count(&task)), (0, 1));
+    }
+
+    #[test]
+    fn a_waker_that_panics_when_it_is_dropped_breaks_nothing() {
+        let audience = Audience::new();
+        let waker = nervous();
+        let mut waiter = pin!(Waiter::of_future());
+        assert!(!audience.wait(waiter.as_mut(), &waker, || false));
+        // The one before is dropped, then each that is there.
+        assert!(!audience.wait(waiter.as_mut(), &waker, || false));
+        audience.cancel(waiter.as_mut());
+        assert!(!audience.wait(waiter.as_mut(), &waker, || false));
+        assert!(audience.wait(waiter.as_mut(), &waker, || true));
+        assert!(!audience.wait(waiter.as_mut(), &waker, || false));
+        audience.tell();
+        assert!(audience.wait(waiter, &waker, || unreachable!()));
+        assert_eq!(audience.len(), 0);
     }
 
     #[test]
