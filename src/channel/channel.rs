@@ -18,6 +18,12 @@
 //!    see [`wait_queue`](super::wait_queue).
 //! 2. An end whose count comes to zero has no handle ever after.
 //! 3. Messages are dropped and wakers are called where no lock is held.
+//! 4. What nobody will receive is dropped by whoever comes second. The last receiver counts itself
+//!    out, closes, and drains. Whoever has filled a claimed slot looks whether the channel is
+//!    closed, then whether there is no receiver, and drains then, too. The filling and that close,
+//!    even if another one came before, are steps of one word, or under one lock. If the slot was
+//!    filled first, the receiver finds the message. If the close came first, it is seen, and what
+//!    came before it: that there is no receiver.
 
 use std::pin::Pin;
 use std::ptr;
@@ -97,6 +103,26 @@ impl<T> Channel<T> {
     pub(super) fn send_claimed(&self, value: T) {
         if self.queue.push_claimed(value) {
             self.receivers.serve_first();
+        }
+        if self.queue.is_closed() {
+            self.drain_without_receivers();
+        }
+    }
+
+    /// Rule 4, for what was sent through a claim.
+    #[cold]
+    fn drain_without_receivers(&self) {
+        // Acquire: pairs with `remove_receiver`: no receiver has anything claimed any more.
+        let has_none = self.receiver_count.load(Ordering::Acquire) == 0;
+        if mutation!("channel-keeps-what-nobody-receives", has_none, false) {
+            self.drain();
+        }
+    }
+
+    /// Drops the messages that are there: nobody will receive them.
+    fn drain(&self) {
+        while let Ok((value, _)) = self.queue.try_pop(address_of(&self.receivers)) {
+            drop(value);
         }
     }
 
@@ -312,11 +338,8 @@ impl<T> Channel<T> {
         // AcqRel: the last one comes after all that others have received.
         if self.receiver_count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close();
-            // Nobody will receive what is left. What is sent through claims from now on is
-            // dropped with the channel.
-            while let Ok((value, _)) = self.queue.try_pop(address_of(&self.receivers)) {
-                drop(value);
-            }
+            // Rule 4.
+            self.drain();
         }
     }
 }
@@ -368,7 +391,9 @@ mod tests {
 
 #[cfg(all(test, volt_loom))]
 mod models {
-    use crate::channel::bounded;
+    use std::sync::Arc;
+
+    use crate::channel::{Receiver, Sender, bounded, unbounded};
     use crate::platform::model::model;
     use crate::platform::mutation::is_noticed;
 
@@ -393,6 +418,40 @@ mod models {
     #[test]
     fn revived_senders_mutant_is_noticed() {
         assert!(is_noticed("channel-revives-senders", || model(upgrade_and_last_drop)));
+    }
+
+    /// A message is sent through a claim while the last receiver is dropped, of a channel that was
+    /// closed before or not.
+    fn claimed_send_and_last_drop(
+        (sender, receiver): (Sender<Arc<()>>, Receiver<Arc<()>>),
+        is_closed: bool,
+    ) {
+        let message = Arc::new(());
+        let permit = sender.try_reserve().unwrap();
+        if is_closed {
+            sender.close();
+        }
+        let dropper = loom::thread::spawn(move || drop(receiver));
+        permit.send(Arc::clone(&message));
+        dropper.join().unwrap();
+        assert_eq!(Arc::strong_count(&message), 1, "a message that nobody will receive is kept");
+    }
+
+    #[test]
+    fn a_claimed_slot_is_filled_while_the_last_receiver_is_dropped() {
+        for is_closed in [false, true] {
+            model(move || claimed_send_and_last_drop(bounded(1), is_closed));
+            model(move || claimed_send_and_last_drop(unbounded(), is_closed));
+        }
+    }
+
+    #[test]
+    fn kept_message_mutant_is_noticed() {
+        let name = "channel-keeps-what-nobody-receives";
+        let in_ring = || model(|| claimed_send_and_last_drop(bounded(1), false));
+        assert!(is_noticed(name, in_ring));
+        let in_segments = || model(|| claimed_send_and_last_drop(unbounded(), false));
+        assert!(is_noticed(name, in_segments));
     }
 
     /// The last two senders and the last receiver are dropped at once; a message is in between.

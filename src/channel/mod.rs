@@ -29,7 +29,8 @@
 //!   is set aside for it.
 //! * A wait allocates nothing.
 //! * After a close, by [`Sender::close`], [`Receiver::close`] or the drop of the last handle of an
-//!   end, what was sent is received; then receivers learn of it.
+//!   end, what was sent is received; then receivers learn of it. What no receiver is left for is
+//!   dropped at once, however many senders are left.
 //!
 //! ```
 //! use volt::channel;

@@ -143,7 +143,8 @@ impl<T> Queue<T> {
         either!(self, first_comes(end));
     }
 
-    /// Nothing is sent any more, but through claims. True for whoever closes first.
+    /// Nothing is sent any more, but through claims. True for whoever closes first; for the others
+    /// it is a step, too, by which what they did before is seen.
     pub(super) fn close(&self) -> bool {
         either!(self, close())
     }

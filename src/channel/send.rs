@@ -147,7 +147,7 @@ impl<'a, T> SendPermit<'a, T> {
         SendPermit { channel }
     }
 
-    /// Sends `value`. If no receiver is left, it is dropped with the channel.
+    /// Sends `value`. If no receiver is left, it is dropped at once.
     pub fn send(self, value: T) {
         let channel = self.channel;
         // The claim is used up, not given back.
