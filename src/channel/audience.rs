@@ -96,17 +96,16 @@ impl Audience {
         let mut waiters = self.waiters.lock();
         // Rule 2.
         let mark = waiters.mark();
-        while waiters.first_came_before(mark) {
+        loop {
             let mut batch = WakeBatch::new();
-            while batch.has_room() && waiters.first_came_before(mark) {
-                let served = waiters.serve_first(Outcome::GIVEN_TO_ALL);
-                let waker = served.and_then(|served| served.0);
-                if let Some(waker) = mutation!("audience-tells-silently", waker, None) {
-                    batch.push(waker);
-                }
-            }
+            let is_done = waiters.serve_while(&mut batch, Outcome::GIVEN_TO_ALL, |waiters| {
+                waiters.first_came_before(mark)
+            });
             drop(waiters);
-            drop(batch);
+            mutation!("audience-tells-silently", drop(batch), std::mem::forget(batch));
+            if is_done {
+                return;
+            }
             waiters = self.waiters.lock();
         }
     }

@@ -168,15 +168,8 @@ impl Node {
     /// Serves those who wait for this token; false if there are more than `batch` has room for.
     fn serve(&self, batch: &mut WakeBatch) -> bool {
         let mut waiters = self.waiters.lock();
-        while batch.has_room() {
-            let all = Outcome::GIVEN_TO_ALL;
-            let served = mutation!("token-cancels-silently", waiters.serve_first(all), None);
-            let Some(served) = served else { return true };
-            if let Some(waker) = served.0 {
-                batch.push(waker);
-            }
-        }
-        false
+        let all = Outcome::GIVEN_TO_ALL;
+        mutation!("token-cancels-silently", waiters.serve_while(batch, all, |_| true), true)
     }
 
     /// As [`serve`](Node::serve), for the descendants, which are marked.

@@ -132,24 +132,21 @@ impl RawCondvar {
     }
 
     fn notify_everybody(&self) {
-        let mut end = None;
+        let mut waiters = self.waiters.lock();
+        // Rule 4.
+        let mark = waiters.mark();
         loop {
             let mut batch = WakeBatch::new();
-            let mut waiters = self.waiters.lock();
-            let mark = *end.get_or_insert_with(|| waiters.mark());
-            while batch.has_room() && waiters.first_came_before(mark) {
-                let served = waiters.serve_first(Outcome::GIVEN_TO_ALL);
-                if let Some(waker) = served.and_then(|served| served.0) {
-                    batch.push(waker);
-                }
-            }
-            let is_done = !waiters.first_came_before(mark);
+            let is_done = waiters.serve_while(&mut batch, Outcome::GIVEN_TO_ALL, |waiters| {
+                waiters.first_came_before(mark)
+            });
             self.note_whether_empty(&waiters);
             drop(waiters);
             drop(batch);
             if is_done {
                 return;
             }
+            waiters = self.waiters.lock();
         }
     }
 

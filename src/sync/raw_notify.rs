@@ -218,17 +218,21 @@ impl RawNotify {
 
     #[cold]
     fn notify_one_contended(&self) {
-        let mut queue = self.notify_due(self.queue.lock());
-        let waker = if queue.waiters.is_empty() {
+        let mut queue = self.queue.lock();
+        // Rule 3.
+        while queue.is_first_due() {
+            self.notify_due(queue);
+            queue = self.queue.lock();
+        }
+        let served = queue.waiters.serve_first(Outcome::GIVEN);
+        if served.is_none() {
             // Release: as in `try_store`.
             self.state.fetch_or(PERMIT, Ordering::Release);
-            None
-        } else {
-            let waker = self.notify_first(&mut queue, Outcome::GIVEN);
-            mutation!("notify-wakes-nobody", waker, None)
-        };
+        } else if queue.waiters.is_empty() {
+            self.note_that_nobody_waits();
+        }
         drop(queue);
-        wake(waker);
+        wake(mutation!("notify-wakes-nobody", served.and_then(|served| served.0), None));
     }
 
     /// Notifies all who wait, and those whose wait has begun though they are in no list yet.
@@ -253,31 +257,27 @@ impl RawNotify {
         // Release: as above.
         self.state.fetch_add(CALL, Ordering::Release);
         queue.due = queue.waiters.mark();
-        drop(self.notify_due(queue));
+        self.notify_due(queue);
     }
 
-    /// Rule 3: notifies all who are due. The lock is freed meanwhile, and taken again.
-    fn notify_due<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        while queue.is_first_due() {
+    /// Rule 3: notifies all who are due. Frees the lock.
+    fn notify_due<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) {
+        loop {
             let mut batch = WakeBatch::new();
-            while batch.has_room() && queue.is_first_due() {
-                if let Some(waker) = self.notify_first(&mut queue, Outcome::GIVEN_TO_ALL) {
-                    batch.push(waker);
-                }
+            let due = queue.due;
+            let is_done = queue.waiters.serve_while(&mut batch, Outcome::GIVEN_TO_ALL, |waiters| {
+                waiters.first_came_before(due)
+            });
+            if queue.waiters.is_empty() {
+                self.note_that_nobody_waits();
             }
             drop(queue);
             drop(batch);
+            if is_done {
+                return;
+            }
             queue = self.queue.lock();
         }
-        queue
-    }
-
-    /// Notifies the first waiter, which is there.
-    fn notify_first(&self, queue: &mut Queue, outcome: Outcome) -> Option<Waker> {
-        if queue.waiters.len() == 1 {
-            self.note_that_nobody_waits();
-        }
-        queue.waiters.serve_first(outcome).and_then(|served| served.0)
     }
 
     /// Under the list's lock.

@@ -233,20 +233,13 @@ impl RawOnce {
     /// lock.
     #[cold]
     fn serve_all(&self) {
-        loop {
+        let mut is_done = false;
+        while !is_done {
             let mut batch = WakeBatch::new();
             let mut waiting = self.waiting.lock();
-            while batch.has_room() {
-                let all = Outcome::GIVEN_TO_ALL;
-                let served = waiting.candidates.serve_first(all);
-                let Some(served) = served.or_else(|| waiting.watchers.serve_first(all)) else {
-                    drop(waiting);
-                    return;
-                };
-                if let Some(waker) = served.0 {
-                    batch.push(waker);
-                }
-            }
+            let all = Outcome::GIVEN_TO_ALL;
+            is_done = waiting.candidates.serve_while(&mut batch, all, |_| true)
+                && waiting.watchers.serve_while(&mut batch, all, |_| true);
             drop(waiting);
         }
     }

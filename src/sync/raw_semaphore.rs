@@ -468,14 +468,7 @@ impl RawSemaphore {
         while !is_done {
             let mut batch = WakeBatch::new();
             let mut waiters = self.waiters.lock();
-            while batch.has_room() && !is_done {
-                if let Some(served) = waiters.serve_first(Outcome::CLOSED)
-                    && let Some(waker) = served.0
-                {
-                    batch.push(waker);
-                }
-                is_done = waiters.is_empty();
-            }
+            is_done = waiters.serve_while(&mut batch, Outcome::CLOSED, |_| true);
             // Relaxed: it says something of the list, which has a lock.
             self.state.fetch_and(!untrue_without_first(&waiters), Ordering::Relaxed);
             drop(waiters);

@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use super::waiter::{Entry, Outcome, Place, Waiter};
+use super::wake_batch::WakeBatch;
 use crate::platform::mutation::mutation;
 use crate::platform::probe;
 
@@ -128,6 +129,27 @@ impl WaitList {
         // SAFETY: it has not been served, so it is alive, and the caller holds the lock.
         unsafe { Waiter::publish(first, outcome) };
         Some(Served(waker))
+    }
+
+    /// Serves the first one, for as long as there is one, `is_due` says so and `batch` has room.
+    /// True if none is due any more; else the caller frees the lock, drops the batch, and goes on
+    /// with the next one.
+    pub(crate) fn serve_while(
+        &mut self,
+        batch: &mut WakeBatch,
+        outcome: Outcome,
+        is_due: impl Fn(&WaitList) -> bool,
+    ) -> bool {
+        while !self.is_empty() && is_due(self) {
+            if !batch.has_room() {
+                return false;
+            }
+            let served = self.serve_first(outcome);
+            if let Some(waker) = served.and_then(|served| served.0) {
+                batch.push(waker);
+            }
+        }
+        true
     }
 
     /// `waiter` does not wait any more: its waker, to be dropped when the lock is free; or what it
@@ -288,6 +310,27 @@ mod tests {
         assert_eq!(order(&queue, &waiters), [0, 1, 2, 3]);
         assert!(queue.list.lock().is_empty());
         assert_eq!(queue.list.lock().len(), 0);
+    }
+
+    #[test]
+    fn those_who_are_due_are_served_a_batch_at_a_time() {
+        for due in [0, 31, 32, 33] {
+            let queue = Queue::new();
+            let (count, waker) = task();
+            let early: Vec<_> = (0..due).map(|tag| queue.push(waker.clone(), tag)).collect();
+            let mark = queue.list.lock().mark();
+            let late = queue.push(waker.clone(), due);
+            let serve = || {
+                let mut batch = WakeBatch::new();
+                let is_due = |list: &WaitList| list.first_came_before(mark);
+                queue.list.lock().serve_while(&mut batch, Outcome::GIVEN_TO_ALL, is_due)
+            };
+            assert_eq!(serve(), due <= 32);
+            assert_eq!(count.0.load(Ordering::Relaxed), due.min(32));
+            assert!(serve(), "one round is left at most");
+            assert_eq!(count.0.load(Ordering::Relaxed), due);
+            assert!(early.iter().all(|waiter| waiter.is_ready()) && !late.is_ready());
+        }
     }
 
     #[test]
