@@ -142,6 +142,17 @@ impl<T> Channel<T> {
                 Err(TrySendError::Full(unsent)) => *value = Some(unsent),
             }
         }
+        self.poll_send_queued(waiter, waker, turn, value)
+    }
+
+    /// As `poll_send`, for one who waits, or has just found no room.
+    pub(super) fn poll_send_queued<'a>(
+        &'a self,
+        waiter: Pin<&mut Waiter<'a>>,
+        waker: &Waker,
+        turn: Turn,
+        value: &mut Option<T>,
+    ) -> Poll<Result<(), SendError<T>>> {
         Poll::Ready(match ready!(self.senders.poll(waiter, waker, turn)) {
             Ok(()) => {
                 self.send_claimed(take(value));
@@ -211,6 +222,16 @@ impl<T> Channel<T> {
                 Err(TryRecvError::Empty) => {}
             }
         }
+        self.poll_recv_queued(waiter, waker, turn)
+    }
+
+    /// As `poll_recv`, for one who waits, or has just found no message.
+    pub(super) fn poll_recv_queued<'a>(
+        &'a self,
+        waiter: Pin<&mut Waiter<'a>>,
+        waker: &Waker,
+        turn: Turn,
+    ) -> Poll<Result<T, RecvError>> {
         Poll::Ready(match ready!(self.receivers.poll(waiter, waker, turn)) {
             Ok(()) => {
                 let (value, next) = self.queue.pop_claimed();

@@ -23,6 +23,17 @@ pub(super) fn poll_recv<'a, T>(
 ) -> Poll<Result<T, RecvError>> {
     let turn = Turn::of_task();
     let polled = channel.poll_recv(waiter, context.waker(), turn);
+    end(turn, polled, context, place)
+}
+
+/// Ends one poll of a task that receives.
+#[inline]
+fn end<T>(
+    turn: Turn,
+    polled: Poll<T>,
+    context: &mut Context<'_>,
+    place: &'static Location<'static>,
+) -> Poll<T> {
     if polled.is_pending() {
         probe::task_waits("a message of a channel", place);
     }
@@ -54,8 +65,8 @@ impl<T> Future for Recv<'_, T> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let turn = Turn::of_task();
         if this.waiter.is_none() {
-            let turn = Turn::of_task();
             if turn == Turn::Take {
                 match this.channel.try_recv() {
                     Ok(value) => return turn.end(context, Poll::Ready(Ok(value))),
@@ -66,7 +77,8 @@ impl<T> Future for Recv<'_, T> {
             this.waiter.set(Some(Waiter::of_future()));
         }
         let waiter = this.waiter.as_pin_mut().expect("it was made");
-        poll_recv(this.channel, waiter, context, this.place)
+        let polled = this.channel.poll_recv_queued(waiter, context.waker(), turn);
+        end(turn, polled, context, this.place)
     }
 }
 

@@ -63,7 +63,7 @@ impl<T> Future for Send<'_, T> {
         }
         assert!(this.value.is_some(), "`Send` polled after it was ready");
         let waiter = this.waiter.as_pin_mut().expect("it was made");
-        let polled = this.channel.poll_send(waiter, context.waker(), turn, this.value);
+        let polled = this.channel.poll_send_queued(waiter, context.waker(), turn, this.value);
         if polled.is_pending() {
             probe::task_waits("room in a channel", this.place);
         }
