@@ -10,8 +10,9 @@
 //! A lock, and not a list of blocks that is written without one: an operation is a handful of
 //! instructions inside, the lock costs two atomic operations where such a list needs as many, and
 //! two threads that meet here wait shorter than they would fight over a word. Segments, and not
-//! one growing ring: no message is moved twice, so the lock is never held while a million of them
-//! are copied, and what a burst took is given back.
+//! one growing ring: no message is moved twice, but those of the first segment, which grows as a
+//! ring does, so that a channel of few messages is small. So the lock is never held while more
+//! than a segment is copied, and what a burst took is given back.
 //!
 //! Nobody waits for room here, who comes without a budget is given it at once; so nothing is marked
 //! for senders.

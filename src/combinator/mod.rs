@@ -12,4 +12,4 @@ mod maybe_done;
 mod order;
 
 pub use maybe_done::MaybeDone;
-pub use order::{PollOrder, Rotation, select_order, select_start};
+pub use order::{PollOrder, Rotation, select_order};

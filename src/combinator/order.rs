@@ -2,23 +2,17 @@
 
 use crate::platform::entropy;
 
-/// A number below `branches`, which is at least 1: a decision of the run in simulation, so a seed
-/// replays it.
-#[inline]
-pub fn select_start(branches: u32) -> u32 {
-    entropy::below(branches)
-}
-
 /// The order in which one poll of a select looks at its branches: around the circle, from a random
 /// one on, in a random direction. Thus each of two ready branches comes first equally often,
-/// wherever between them are branches that are not ready.
+/// wherever between them are branches that are not ready. In simulation it is a decision of the
+/// run, so a seed replays it.
 ///
 /// # Panics
 /// If there is no branch, or there are more than `u32::MAX / 2`.
 #[inline]
 pub fn select_order(branches: u32) -> PollOrder {
     let twice = branches.checked_mul(2).expect("a select has too many branches");
-    let drawn = select_start(twice);
+    let drawn = entropy::below(twice);
     let step = if drawn.is_multiple_of(2) { 1 } else { branches - 1 };
     PollOrder { next: drawn / 2, step, left: branches, branches }
 }
