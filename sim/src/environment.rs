@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::decide::Strategy;
+use crate::sweep::shard::{self, Shard};
+
+/// What comes before a count of seeds from a base that the clock gives.
+const RANDOM: &str = "random:";
 
 /// What the environment asks of a simulated test.
 #[derive(Debug, Default)]
@@ -22,6 +26,12 @@ pub(crate) struct Environment {
     pub(crate) tape: Option<PathBuf>,
     /// `VOLT_CHECK_DETERMINISM`: run each seed twice and compare.
     pub(crate) check_determinism: bool,
+    /// `VOLT_SHARD`: this part of the seeds.
+    pub(crate) shard: Option<Shard>,
+    /// `VOLT_JOBS`: threads of a sweep.
+    pub(crate) jobs: Option<usize>,
+    /// `VOLT_KEEP_GOING`: go on after a failure.
+    pub(crate) keep_going: bool,
 }
 
 /// A variable that cannot be read.
@@ -76,11 +86,26 @@ impl Environment {
             environment.tape = Some(PathBuf::from(value));
         }
         if let Some(value) = variable("VOLT_CHECK_DETERMINISM") {
-            environment.check_determinism = match value.as_str() {
-                "1" => true,
-                "0" | "" => false,
-                _ => return Err(wrong("VOLT_CHECK_DETERMINISM", &value, "1 or 0")),
-            };
+            environment.check_determinism = parse_switch("VOLT_CHECK_DETERMINISM", &value)?;
+        }
+        if let Some(value) = variable("VOLT_KEEP_GOING") {
+            environment.keep_going = parse_switch("VOLT_KEEP_GOING", &value)?;
+        }
+        if let Some(value) = variable("VOLT_JOBS") {
+            let jobs = value.parse::<usize>().ok().filter(|jobs| *jobs > 0);
+            let expected = "how many threads run seeds, at least 1";
+            environment.jobs = Some(jobs.ok_or_else(|| wrong("VOLT_JOBS", &value, expected))?);
+        }
+        if let Some(value) = variable("VOLT_SHARD") {
+            let parsed = value.parse::<Shard>();
+            let shard = parsed.map_err(|()| wrong("VOLT_SHARD", &value, shard::EXPECTED))?;
+            let random = variable("VOLT_SEEDS").is_some_and(|seeds| seeds.starts_with(RANDOM));
+            if random && !shard.is_whole() {
+                let expected = "seeds in VOLT_SEEDS that all shards agree on, a count or a range: \
+                                random draws others on each machine";
+                return Err(wrong("VOLT_SHARD", &value, expected));
+            }
+            environment.shard = Some(shard);
         }
         Ok(environment)
     }
@@ -88,6 +113,14 @@ impl Environment {
 
 fn wrong(variable: &'static str, value: &str, expected: &str) -> EnvironmentError {
     EnvironmentError { variable, value: value.to_owned(), expected: expected.to_owned() }
+}
+
+fn parse_switch(variable: &'static str, value: &str) -> Result<bool, EnvironmentError> {
+    match value {
+        "1" => Ok(true),
+        "0" | "" => Ok(false),
+        _ => Err(wrong(variable, value, "1 or 0")),
+    }
 }
 
 /// The largest number is refused: ranges of seeds end before it.
@@ -101,7 +134,7 @@ fn parse_number(text: &str) -> Option<u64> {
 }
 
 fn parse_seeds(text: &str) -> Option<Range<u64>> {
-    if let Some(count) = text.strip_prefix("random:") {
+    if let Some(count) = text.strip_prefix(RANDOM) {
         let count = parse_number(count).filter(|count| *count > 0)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Any base will do: it is printed, and the failing seed with it.
@@ -137,6 +170,11 @@ mod tests {
         let strategy = read("VOLT_STRATEGY", "pct:3").map(|environment| environment.strategy);
         assert_eq!(strategy, Ok(Some(Strategy::Pct { depth: 3 })));
         assert!(read("VOLT_CHECK_DETERMINISM", "1").is_ok_and(|it| it.check_determinism));
+        assert!(read("VOLT_KEEP_GOING", "1").is_ok_and(|it| it.keep_going));
+        let jobs = read("VOLT_JOBS", "8").map(|environment| environment.jobs);
+        assert_eq!(jobs, Ok(Some(8)));
+        let shard = read("VOLT_SHARD", "3/16").map(|environment| environment.shard);
+        assert_eq!(shard, Ok(Shard::new(3, 16)));
     }
 
     #[test]
@@ -151,9 +189,34 @@ mod tests {
             ("VOLT_STRATEGY", "tape:file"),
             ("VOLT_TAPE", ""),
             ("VOLT_CHECK_DETERMINISM", "yes"),
+            ("VOLT_KEEP_GOING", "on"),
+            ("VOLT_JOBS", "0"),
+            ("VOLT_JOBS", "all"),
+            ("VOLT_JOBS", ""),
+            ("VOLT_SHARD", ""),
+            ("VOLT_SHARD", "3"),
+            ("VOLT_SHARD", "0/4"),
+            ("VOLT_SHARD", "5/4"),
+            ("VOLT_SHARD", "1/0"),
+            ("VOLT_SHARD", "one/two"),
         ] {
             let error = read(name, value).expect_err("refused").to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn shards_of_random_seeds_are_refused() {
+        let both = |shard: &'static str, seeds: &'static str| {
+            Environment::from_variables(move |asked| match asked {
+                "VOLT_SHARD" => Some(shard.to_owned()),
+                "VOLT_SEEDS" => Some(seeds.to_owned()),
+                _ => None,
+            })
+        };
+        let error = both("2/3", "random:100").expect_err("three bases").to_string();
+        assert!(error.contains("VOLT_SHARD") && error.contains("VOLT_SEEDS"), "{error}");
+        assert!(both("1/1", "random:100").is_ok());
+        assert!(both("2/3", "100").is_ok());
     }
 }

@@ -33,6 +33,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Sim`], [`check`] | runs a program under seeds |
+//! | [`Sweep`] | many seeds, on every processor |
 //! | [`thread`], [`sync`], [`atomic`], [`cell`], [`futex`] | what programs are written against |
 //! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
 //! | [`net`] | hosts, sockets, pollers, and what goes wrong between hosts |
@@ -68,11 +69,13 @@ mod local;
 mod network;
 mod runner;
 mod sim;
+mod sweep;
 mod test;
 
 pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
-pub use failure::{Failure, FailureKind, Report, SweepReport};
+pub use failure::{Failure, FailureKind, Report};
 pub use kernel::Counters;
-pub use sim::{Builder, Sim, Sweep};
+pub use sim::{Builder, Sim};
+pub use sweep::{FailureGroup, Sweep, SweepReport};
 pub use test::{TestOptions, check, run_check, run_machine};

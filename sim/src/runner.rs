@@ -1,6 +1,6 @@
 //! Runs a job under one seed after another, on OS threads of its own.
 
-use std::ops::Range;
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use crate::decide::tape::Recorder;
 use crate::decide::{Dfs, Length, Prepared, Profile, Strategy};
-use crate::failure::{Details, Failure, Report, SweepReport};
+use crate::failure::{Details, Failure, Report};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
+use crate::sweep::deal::{Deal, Dealt, Hand};
+use crate::sweep::{SweepReport, Worker, interrupt};
 
 /// The seed of the run that measures how long runs are, and counts what threads do.
 const CALIBRATION_SEED: u64 = 0;
 
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) strategy: Strategy,
     pub(crate) limits: Limits,
@@ -70,32 +73,23 @@ impl Runner {
         }
     }
 
-    /// Runs the seeds in order, until one fails or a search has no schedule left.
-    pub(crate) fn sweep(mut self, seeds: Range<u64>) -> SweepReport {
-        let mut report = SweepReport { runs: 0, last: None, failure: None, exhausted: false };
-        let searches = matches!(self.job.strategy, Strategy::Dfs { .. });
-        let first = seeds.start;
-        let mut seeds = seeds.peekable();
-        while seeds.peek().is_some() && !report.has_ended() {
-            // A thread serves until a run leaves something in its thread-locals.
-            self.on_new_thread(|runner| {
-                runner.thread_is_used = false;
-                while !runner.thread_is_used
-                    && !report.has_ended()
-                    && let Some(seed) = seeds.next()
-                {
-                    report.runs += 1;
-                    // Runs that differ in entropy would have no schedules in common.
-                    match runner.run_seed(if searches { first } else { seed }) {
-                        Ok(run) => report.last = Some(run),
-                        Err(failure) => report.failure = Some(failure),
-                    }
-                    report.exhausted = runner.search.as_mut().is_some_and(|it| !it.advance())
-                        && report.failure.is_none();
-                }
-            });
+    fn run_dealt(&mut self, dealt: Dealt, deal: &Deal<Failure>, hand: &mut Hand) {
+        if let Err(failure) = self.measure_length() {
+            // Without what it measures no seed would run as it does alone.
+            deal.failed(hand, dealt, failure);
+            deal.stop();
+            return;
         }
-        report
+        let searches = matches!(self.job.strategy, Strategy::Dfs { .. });
+        // Runs that differ in entropy would have no schedules in common.
+        let seed = if searches { deal.first_of_all() } else { dealt.seed };
+        match self.run_seed(seed) {
+            Ok(report) => hand.passed(dealt, report),
+            Err(failure) => deal.failed(hand, dealt, failure),
+        }
+        if self.search.as_mut().is_some_and(|search| !search.advance()) {
+            deal.exhaust();
+        }
     }
 
     fn on_new_thread<R: Send>(&mut self, f: impl FnOnce(&mut Runner) -> R + Send) -> R {
@@ -114,7 +108,6 @@ impl Runner {
     }
 
     fn run_seed(&mut self, seed: u64) -> Result<Report, Failure> {
-        self.measure_length()?;
         let strategy = self.job.strategy.clone();
         if !self.job.check_determinism || self.job.length.is_some() {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
@@ -285,6 +278,44 @@ impl Runner {
     }
 }
 
+impl Worker for Runner {
+    type Failure = Failure;
+
+    fn run_one(&mut self, deal: &Deal<Failure>) {
+        let mut hand = Hand::new();
+        if let Some(dealt) = deal.next(&mut hand) {
+            self.on_new_thread(|runner| runner.run_dealt(dealt, deal, &mut hand));
+        }
+        deal.take_back(hand);
+    }
+
+    fn run_all(mut self, deal: &Deal<Failure>) {
+        let mut hand = Hand::new();
+        let mut next = deal.next(&mut hand);
+        while next.is_some() {
+            // A thread serves until a run leaves something in its thread-locals.
+            self.on_new_thread(|runner| {
+                runner.thread_is_used = false;
+                while !runner.thread_is_used
+                    && let Some(dealt) = next
+                {
+                    runner.run_dealt(dealt, deal, &mut hand);
+                    next = deal.next(&mut hand);
+                }
+            });
+        }
+        deal.take_back(hand);
+    }
+
+    fn another(&self) -> Runner {
+        let mut another = Runner::new(self.job.clone());
+        another.expected_choices = self.expected_choices;
+        another.profile = self.profile.clone();
+        another.find_races = self.find_races;
+        another
+    }
+}
+
 /// The name of the running test: the harness names its threads after their tests; where it runs
 /// them on the main thread, its arguments may name one.
 pub(crate) fn test_name() -> Option<String> {
@@ -299,9 +330,34 @@ pub(crate) fn test_name() -> Option<String> {
     }
 }
 
-/// Panics with the report of a failure, its line to paste last.
+/// Panics with the reports of the failures, the line to paste of the lowest seed last; ends the
+/// process where a signal has stopped the sweep.
 pub(crate) fn expect_success(report: SweepReport) {
-    if let Some(failure) = report.failure {
-        panic!("simulation failed on run {}: {failure}", report.runs);
+    if let Some(signal) = report.stopped_by() {
+        // The stream, not the macro: what the test harness keeps goes when the process does.
+        let _ = writeln!(io::stderr(), "{}", failure_text(&report));
+        interrupt::end_process();
+        panic!("the sweep was stopped by {signal}");
+    }
+    if report.failure().is_some() {
+        panic!("{}", failure_text(&report));
+    }
+}
+
+fn failure_text(report: &SweepReport) -> String {
+    let stopped = report.stopped_by().is_some();
+    match report.groups() {
+        [group] if report.failed_runs() == 1 && !stopped => {
+            format!("simulation failed on run {}: {}", report.runs(), group.failure())
+        }
+        [] => format!("simulation: {report}"),
+        groups => {
+            let mut text = format!("simulation failed: {report}\n");
+            for (index, group) in groups.iter().enumerate().rev() {
+                let (number, failure) = (index + 1, group.failure());
+                text.push_str(&format!("\ncause {number} of {}: {failure}\n", groups.len()));
+            }
+            text.trim_end().to_owned()
+        }
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::decide::{Length, Strategy};
 use crate::environment::Environment;
-use crate::failure::{Failure, Report, SweepReport};
+use crate::failure::{Failure, Report};
 use crate::kernel::Limits;
-use crate::runner::{Job, Runner};
+use crate::runner::Job;
+use crate::sweep::Sweep;
+use crate::sweep::shard::Shard;
 
 /// Steps that plain threads may take.
 const CHECK_STEPS: u64 = 20_000_000;
@@ -42,7 +44,7 @@ pub struct Sim {
 #[derive(Clone, Debug)]
 pub struct Builder {
     seed: u64,
-    strategy: Strategy,
+    pub(crate) strategy: Strategy,
     steps: Option<u64>,
     virtual_time: Duration,
     check_determinism: bool,
@@ -140,9 +142,9 @@ impl Builder {
         Sim { builder: self }
     }
 
-    /// The simulations of these seeds, one after another.
+    /// The simulations of these seeds.
     pub fn sweep(self, seeds: Range<u64>) -> Sweep {
-        Sweep { builder: self, seeds }
+        Sweep::new(self, seeds)
     }
 
     /// How long a run is, as another process measured it.
@@ -164,8 +166,10 @@ impl Builder {
         if let Some(range) = environment.seeds {
             seeds = range;
         }
+        let mut shard = environment.shard.unwrap_or(Shard::WHOLE);
         if let Some(seed) = environment.seed {
             seeds = seed..seed.saturating_add(1);
+            shard = Shard::WHOLE;
         }
         if let Some(strategy) = environment.strategy {
             self.strategy = strategy;
@@ -173,16 +177,24 @@ impl Builder {
         }
         if let Some(path) = environment.tape {
             match crate::decide::tape::Tape::load(&path) {
-                Ok(tape) => seeds = tape.seed()..tape.seed().saturating_add(1),
+                Ok(tape) => {
+                    seeds = tape.seed()..tape.seed().saturating_add(1);
+                    shard = Shard::WHOLE;
+                }
                 Err(error) => panic!("VOLT_TAPE: {error}"),
             }
             self.strategy = Strategy::Tape(path);
         }
         self.check_determinism |= environment.check_determinism;
-        Sweep { builder: self, seeds }
+        let mut sweep = Sweep::new(self, seeds).keep_going(environment.keep_going);
+        sweep.set_shard(shard);
+        match environment.jobs {
+            Some(jobs) => sweep.jobs(jobs),
+            None => sweep,
+        }
     }
 
-    fn job(&self, whole_machine: bool, body: Arc<dyn Fn() + Send + Sync>) -> Job {
+    pub(crate) fn job(&self, whole_machine: bool, body: Arc<dyn Fn() + Send + Sync>) -> Job {
         let default_steps = if whole_machine { MACHINE_STEPS } else { CHECK_STEPS };
         let nanoseconds = u64::try_from(self.virtual_time.as_nanos()).unwrap_or(u64::MAX);
         Job {
@@ -196,44 +208,5 @@ impl Builder {
             length: self.length,
             body,
         }
-    }
-}
-
-/// Many seeds of one simulation.
-#[derive(Debug)]
-pub struct Sweep {
-    builder: Builder,
-    seeds: Range<u64>,
-}
-
-impl Sweep {
-    /// Runs `f` under each seed, as [`Sim::check`] does, until one fails or a depth-first search
-    /// is exhausted.
-    pub fn check(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
-        self.run(false, Arc::new(f))
-    }
-
-    /// Runs `f` under each seed, as [`Sim::machine`] does, until one fails or a depth-first
-    /// search is exhausted.
-    pub fn machine(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
-        self.run(true, Arc::new(f))
-    }
-
-    /// How many seeds there are.
-    pub fn seeds(&self) -> u64 {
-        self.seeds.end - self.seeds.start
-    }
-
-    pub(crate) fn strategy(&self) -> &Strategy {
-        &self.builder.strategy
-    }
-
-    pub(crate) fn range(&self) -> Range<u64> {
-        self.seeds.clone()
-    }
-
-    fn run(self, whole_machine: bool, body: Arc<dyn Fn() + Send + Sync>) -> SweepReport {
-        let job = self.builder.job(whole_machine, body);
-        Runner::new(job).sweep(self.seeds)
     }
 }

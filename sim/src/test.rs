@@ -1,12 +1,15 @@
 //! Simulations as tests: seeds from the environment, a panic with the report.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::decide::{Length, Strategy};
-use crate::failure::SweepReport;
 use crate::runner;
 use crate::sim::{Builder, Sim};
+use crate::sweep::cause::{Cause, without_numbers};
+use crate::sweep::{Ended, Sweep, SweepReport, interrupt};
 
 /// Seeds that [`check`] runs unless the environment names others.
 const CHECK_SEEDS: u64 = 1_000;
@@ -37,7 +40,7 @@ pub fn check(f: impl Fn() + Send + Sync + 'static) {
 
 /// Says how far a depth-first search came: whether its success is a proof.
 fn tell_of_search(strategy: &Strategy, report: &SweepReport) {
-    if !matches!(strategy, Strategy::Dfs { .. }) || report.failure.is_some() {
+    if !matches!(strategy, Strategy::Dfs { .. }) || report.failure().is_some() {
         return;
     }
     let runs = report.runs;
@@ -90,7 +93,7 @@ impl TestOptions {
         builder
     }
 
-    fn run(&self, run: impl FnOnce(crate::Sweep) -> SweepReport) {
+    fn run(&self, run: impl FnOnce(Sweep) -> SweepReport) {
         let seeds = match self.seed {
             Some(seed) => seed..seed.saturating_add(1),
             None => 0..self.seeds,
@@ -107,7 +110,7 @@ impl TestOptions {
                      gives each a process of its own: use another strategy, or do not isolate",
                     self.test_name()
                 );
-                return self.run_in_processes(sweep.range());
+                return self.run_in_processes(sweep);
             }
             Err(_) => {}
         }
@@ -131,18 +134,28 @@ impl TestOptions {
 
     /// Runs each seed in a process of its own, where statics begin anew; before them one run that
     /// measures how long runs are.
-    fn run_in_processes(&self, seeds: std::ops::Range<u64>) {
-        let measured = self.run_in_a_process(0, Length::default(), Some("random"));
+    fn run_in_processes(&self, sweep: Sweep) {
+        if sweep.seeds() == 0 {
+            return;
+        }
+        let measured = match self.run_in_a_process(0, Length::default(), Some("random")) {
+            Ok(measured) => measured,
+            Err(failure) => panic!("{failure}"),
+        };
         let rest = measured.split_once(LENGTH).map_or("", |(_, rest)| rest);
         let length = rest.split(',').next().and_then(|length| length.parse().ok());
         let length = length.unwrap_or_default();
-        for seed in seeds {
-            self.run_in_a_process(seed, length, None);
-        }
+        let run_seed = |seed| self.run_in_a_process(seed, length, None).map(drop);
+        expect_processes(&sweep.in_processes(self.test_name(), run_seed));
     }
 
     /// Runs this same test in a new process, for one seed; what it printed.
-    fn run_in_a_process(&self, seed: u64, length: Length, strategy: Option<&str>) -> String {
+    fn run_in_a_process(
+        &self,
+        seed: u64,
+        length: Length,
+        strategy: Option<&str>,
+    ) -> Result<String, ProcessFailure> {
         let program = match std::env::current_exe() {
             Ok(program) => program,
             Err(error) => panic!("the test program cannot be found to run it again: {error}"),
@@ -156,16 +169,62 @@ impl TestOptions {
             command.env("VOLT_STRATEGY", strategy);
         }
         match command.output() {
-            Err(error) => panic!("no process for seed {seed:#x}: {error}"),
-            Ok(output) if !output.status.success() => panic!(
+            Err(error) => Err(ProcessFailure(format!("no process for seed {seed:#x}: {error}"))),
+            Ok(output) if !output.status.success() => Err(ProcessFailure(format!(
                 "the process of seed {seed:#x} ended with {}:\n{}{}",
                 output.status,
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
-            ),
-            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            ))),
+            Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         }
     }
+}
+
+/// How the process of one seed failed, and what it printed.
+struct ProcessFailure(String);
+
+impl fmt::Display for ProcessFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Cause for ProcessFailure {
+    fn cause(&self) -> String {
+        // The failure's kind and message are the first two lines of its report; a process that
+        // was ended has none, and its status says how.
+        let reported: Vec<&str> =
+            self.0.lines().skip_while(|line| !line.contains("simulation failed")).take(2).collect();
+        match &reported[..] {
+            [] => without_numbers(self.0.lines().next().unwrap_or_default()),
+            lines => without_numbers(&lines.join("\n")),
+        }
+    }
+
+    fn discard(self) {}
+}
+
+/// Panics with what the failed processes printed, that of the lowest seed last; ends the process
+/// where a signal has stopped the sweep.
+fn expect_processes(ended: &Ended<ProcessFailure>) {
+    let Ended { outcome, seeds, stopped_by, .. } = ended;
+    let (runs, failed) = (outcome.runs, outcome.failed);
+    let mut text = String::new();
+    if stopped_by.is_some() || failed > 1 {
+        let causes = outcome.groups.len();
+        text = format!("{runs} of {seeds} seeds run; {failed} failed, causes: {causes}\n");
+    }
+    for group in outcome.groups.iter().rev() {
+        text.push_str(&group.failure.0);
+    }
+    if let Some(signal) = stopped_by {
+        // The stream, not the macro: what the test harness keeps goes when the process does.
+        let _ = writeln!(io::stderr(), "{text}");
+        interrupt::end_process();
+        panic!("the sweep was stopped by {signal}");
+    }
+    assert!(failed == 0, "{text}");
 }
 
 /// Runs a test of plain threads under its seeds and panics with the first failure.

@@ -49,6 +49,15 @@ pub struct Sim(volt_sim::Sim);
 pub struct SimBuilder(volt_sim::Builder);
 
 /// Many seeds of one simulation.
+///
+/// They run on every processor that other sweeps of the process leave free. A sweep that takes
+/// longer than a second shows how far it is on standard error: as a bar on a terminal, unless the
+/// test harness prints there; elsewhere as a line every five seconds.
+///
+/// On Unix a sweep of several seeds stops at `SIGINT` (Ctrl-C) or `SIGTERM` when the runs that go
+/// on have ended, and reports what it has; so do later ones of the process, at once. A second
+/// signal ends the process. Where the program has handlers for them itself, those are left alone,
+/// and no sweep stops.
 #[derive(Debug)]
 #[must_use = "a sweep runs nothing until it is given a program"]
 pub struct Sweep(volt_sim::Sweep);
@@ -163,7 +172,7 @@ impl SimBuilder {
         Sim(self.0.build())
     }
 
-    /// The simulations of these seeds, one after another.
+    /// The simulations of these seeds.
     ///
     /// ```
     /// use std::time::Duration;
@@ -197,6 +206,54 @@ impl SimBuilder {
 }
 
 impl Sweep {
+    /// How many threads run seeds, instead of one for each processor. What the sweep reports does
+    /// not depend on it. A depth-first search, which goes from run to run, has one.
+    ///
+    /// # Panics
+    /// If `jobs` is 0.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// let report = Sim::builder().sweep(0..20).jobs(2).run(|_world| async {});
+    /// assert_eq!(report.runs(), 20);
+    /// ```
+    pub fn jobs(self, jobs: usize) -> Sweep {
+        Sweep(self.0.jobs(jobs))
+    }
+
+    /// Goes on after a failure, and groups failures by cause. Unless set, the lowest seed that
+    /// fails ends the sweep. The run with which some strategies measure the program first ends it
+    /// in either case, if it fails: without it no seed can be run.
+    ///
+    /// ```
+    /// use volt::sim::{Sim, Strategy};
+    ///
+    /// let sweep = Sim::builder().strategy(Strategy::Random).sweep(0..20).keep_going(true);
+    /// let report = sweep.run(|_world| async { panic!("in every run") });
+    /// assert_eq!((report.failed_runs(), report.groups().len()), (20, 1));
+    /// ```
+    pub fn keep_going(self, keep_going: bool) -> Sweep {
+        Sweep(self.0.keep_going(keep_going))
+    }
+
+    /// Runs only one of so many parts of the seeds, which together are the whole: every `of`-th
+    /// seed, from the `number`-th on. They count from 1.
+    ///
+    /// # Panics
+    /// If `number` is not in `1..=of`. Running the sweep panics if it is a depth-first search,
+    /// which goes from run to run and has no parts.
+    ///
+    /// ```
+    /// use volt::sim::Sim;
+    ///
+    /// // Seeds 2, 6 and 10.
+    /// assert_eq!(Sim::builder().sweep(0..11).shard(3, 4).seeds(), 3);
+    /// ```
+    pub fn shard(self, number: u64, of: u64) -> Sweep {
+        Sweep(self.0.shard(number, of))
+    }
+
     /// Runs the future that `f` returns under each seed, as [`Sim::run`] does, until one fails.
     pub fn run<F, Fut>(self, f: F) -> SweepReport
     where
@@ -216,7 +273,7 @@ impl Sweep {
         self.0.machine(f)
     }
 
-    /// How many seeds there are.
+    /// How many seeds there are, of this shard.
     pub fn seeds(&self) -> u64 {
         self.0.seeds()
     }

@@ -8,6 +8,7 @@
 mod decisions;
 mod executions;
 mod models;
+mod sweeps;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use volt_bench_harness::{Effort, Row, run};
 fn rows(effort: Effort) -> Vec<Row> {
     let mut rows = decisions::rows(effort);
     rows.extend(executions::rows());
+    rows.extend(sweeps::rows(effort));
     rows
 }
 

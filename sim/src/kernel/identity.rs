@@ -16,9 +16,9 @@ pub(crate) struct Identity {
     place: AtomicPtr<Location<'static>>,
 }
 
-// Relaxed throughout: only the threads of one world, which share one OS thread, write these; a
-// real thread that reads the tag to find the world does so after it learnt of a waiter by way of
-// the object's own word.
+// Relaxed throughout: only the threads of one world, which share one OS thread, use an object, and
+// those of every other world are stopped at its tag; a real thread that reads the tag to find the
+// world does so after it learnt of a waiter by way of the object's own word.
 impl Identity {
     pub(crate) const fn new() -> Identity {
         Identity { tag: AtomicU64::new(0), place: AtomicPtr::new(ptr::null_mut()) }
@@ -37,10 +37,14 @@ impl Identity {
 
     #[cold]
     fn adopt(&self, world: &World, tag: u64, place: &'static Location<'static>) -> ObjectId {
-        if tag != 0 {
+        let ordinal = if tag == 0 { world.new_object() } else { 0 };
+        let own = u64::from(world.number()) << 32 | u64::from(ordinal);
+        // Exchanged, as worlds on other OS threads may touch a static at the same time.
+        let adopted = tag == 0
+            && self.tag.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !adopted {
             let first = self.place.load(Ordering::Relaxed);
-            // SAFETY: only addresses of `&'static Location`s are stored, and one was stored
-            // before the tag.
+            // SAFETY: null, or the address of a `&'static Location`: nothing else is stored.
             let first = unsafe { first.as_ref() };
             let first = first.map_or_else(String::new, |first| format!(" first at {first}"));
             world.fail(
@@ -53,9 +57,7 @@ impl Identity {
                 ),
             );
         }
-        let ordinal = world.new_object();
         self.place.store(ptr::from_ref(place).cast_mut(), Ordering::Relaxed);
-        self.tag.store(u64::from(world.number()) << 32 | u64::from(ordinal), Ordering::Relaxed);
         ordinal
     }
 
