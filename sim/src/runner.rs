@@ -309,7 +309,7 @@ impl Worker for Runner {
 
     fn another(&self) -> Runner {
         let mut another = Runner::new(self.job.clone());
-        another.expected_choices = self.expected_choices;
+        another.length = self.length;
         another.profile = self.profile.clone();
         another.find_races = self.find_races;
         another
