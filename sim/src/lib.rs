@@ -38,6 +38,7 @@
 //! | [`clock`], [`choose`], [`fill_entropy`] | virtual time, decisions and entropy |
 //! | [`net`] | hosts, sockets, pollers, and what goes wrong between hosts |
 //! | [`fs`] | files and directories, and what goes wrong with the disk below them |
+//! | [`ring`] | a completion queue for files, that reorders, delays, shortens and refuses |
 //! | [`laws`] | what must always hold of a runtime |
 //! | `kernel` | simulated threads, scheduling points, the clock |
 //! | `network` | the state machine behind [`net`] |
@@ -54,6 +55,7 @@ pub mod future;
 pub mod hint;
 pub mod laws;
 pub mod net;
+pub mod ring;
 pub mod sync;
 pub mod thread;
 

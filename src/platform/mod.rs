@@ -28,6 +28,7 @@ pub mod mutation;
 pub mod net;
 pub mod probe;
 pub mod process;
+pub mod ring;
 pub mod signal;
 pub mod standard;
 pub mod sync;

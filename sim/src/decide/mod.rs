@@ -68,6 +68,8 @@ pub(crate) enum Kind {
     Network = 9,
     /// How long a disk takes, and what a crash leaves on it.
     Disk = 10,
+    /// When an operation on a ring completes, whether it is cut short, refused or cancelled.
+    Ring = 11,
 }
 
 /// Who a decision belongs to; each level has a stream of its own.
@@ -97,6 +99,7 @@ impl Kind {
             Kind::WeakFailure => "weak-failure",
             Kind::Network => "network",
             Kind::Disk => "disk",
+            Kind::Ring => "ring",
         }
     }
 
@@ -107,12 +110,14 @@ impl Kind {
             Kind::Waiter | Kind::SpuriousWake | Kind::ClockJump | Kind::WeakFailure => {
                 Level::Kernel
             }
-            Kind::Entropy | Kind::Program | Kind::Network | Kind::Disk => Level::Environment,
+            Kind::Entropy | Kind::Program | Kind::Network | Kind::Disk | Kind::Ring => {
+                Level::Environment
+            }
         }
     }
 
     pub(crate) fn from_number(number: u8) -> Option<Kind> {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 11] = [
             Kind::Thread,
             Kind::Waiter,
             Kind::SpuriousWake,
@@ -123,6 +128,7 @@ impl Kind {
             Kind::WeakFailure,
             Kind::Network,
             Kind::Disk,
+            Kind::Ring,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == number)
     }

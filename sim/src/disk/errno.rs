@@ -31,8 +31,10 @@ macro_rules! errors {
 errors! {
     NotPermitted = 1, PermissionDenied, "operation not permitted";
     NotFound = 2, NotFound, "no such file or directory";
+    Interrupted = 4, Interrupted, "interrupted system call";
     Io = 5, Other, "input/output error";
     BadDescriptor = 9, InvalidInput, "the file is not open for this operation";
+    Again = 11, WouldBlock, "resource temporarily unavailable";
     AccessDenied = 13, PermissionDenied, "permission denied";
     Busy = 16, ResourceBusy, "device or resource busy";
     AlreadyExists = 17, AlreadyExists, "file exists";
@@ -44,8 +46,10 @@ errors! {
     NameTooLong = 36, InvalidInput, "file name too long";
     NotEmpty = 39, DirectoryNotEmpty, "directory not empty";
     TooManyLinks = 40, Other, "too many levels of symbolic links";
+    Already = 114, Other, "operation already in progress";
     /// The disk has crashed since the file was opened.
     Stale = 116, Other, "the disk has crashed since the file was opened";
+    Canceled = 125, Other, "operation canceled";
 }
 
 impl Errno {
@@ -65,8 +69,10 @@ mod tests {
         for (errno, number, kind) in [
             (Errno::NotPermitted, libc::EPERM, Some(ErrorKind::PermissionDenied)),
             (Errno::NotFound, libc::ENOENT, Some(ErrorKind::NotFound)),
+            (Errno::Interrupted, libc::EINTR, Some(ErrorKind::Interrupted)),
             (Errno::Io, libc::EIO, None),
             (Errno::BadDescriptor, libc::EBADF, None),
+            (Errno::Again, libc::EAGAIN, Some(ErrorKind::WouldBlock)),
             (Errno::AccessDenied, libc::EACCES, Some(ErrorKind::PermissionDenied)),
             (Errno::Busy, libc::EBUSY, Some(ErrorKind::ResourceBusy)),
             (Errno::AlreadyExists, libc::EEXIST, Some(ErrorKind::AlreadyExists)),
@@ -78,7 +84,9 @@ mod tests {
             (Errno::NameTooLong, libc::ENAMETOOLONG, None),
             (Errno::NotEmpty, libc::ENOTEMPTY, Some(ErrorKind::DirectoryNotEmpty)),
             (Errno::TooManyLinks, libc::ELOOP, None),
+            (Errno::Already, libc::EALREADY, None),
             (Errno::Stale, libc::ESTALE, None),
+            (Errno::Canceled, libc::ECANCELED, None),
         ] {
             let error = io::Error::from(errno);
             assert_eq!(error.raw_os_error(), Some(number), "{errno:?}");

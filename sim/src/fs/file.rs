@@ -143,6 +143,11 @@ impl File {
         Ok(File(Arc::new(Opened { handle, host })))
     }
 
+    /// Its number on the disk of its host.
+    pub(crate) fn number(&self) -> u32 {
+        self.0.handle.number
+    }
+
     #[track_caller]
     fn call<R: Answer>(
         &self,

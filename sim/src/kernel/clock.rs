@@ -15,6 +15,8 @@ pub(crate) enum Alarm {
     Wake { thread: u32, wait: u64 },
     /// The network's packet or timer of this number arrives.
     Packet(u64),
+    /// The operation of this number on a ring completes.
+    Completion(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,6 +13,16 @@ pub(crate) struct Lent<'a> {
     hash: &'a mut RunHash,
 }
 
+impl<'a> Lent<'a> {
+    pub(super) fn new(
+        clock: &'a Clock,
+        decider: &'a mut Decider,
+        hash: &'a mut RunHash,
+    ) -> Lent<'a> {
+        Lent { clock, decider, hash }
+    }
+}
+
 impl Surroundings for Lent<'_> {
     fn now(&self) -> u64 {
         self.clock.now()

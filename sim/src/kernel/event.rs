@@ -41,6 +41,8 @@ pub(crate) enum OperationKind {
     DiskSync = 28,
     /// Whatever else is done to a file, a directory or a disk.
     DiskOther = 29,
+    /// Whatever is done to a completion queue.
+    Ring = 30,
 }
 
 impl OperationKind {
@@ -75,6 +77,7 @@ impl OperationKind {
             OperationKind::DiskWrite => "file write",
             OperationKind::DiskSync => "file sync",
             OperationKind::DiskOther => "file call",
+            OperationKind::Ring => "ring call",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The kernel of the simulated machine: threads, their scheduling points, blocking, the clock, and
-//! what the network and the disks need of them.
+//! what the network, the disks and the rings need of them.
 //!
 //! ```text
 //!   simulated thread                          kernel
@@ -27,6 +27,7 @@ pub(crate) mod native_tls;
 pub(crate) mod network;
 mod panics;
 pub(crate) mod race;
+pub(crate) mod ring;
 pub(crate) mod run;
 mod stacks;
 pub(crate) mod thread_table;
@@ -133,6 +134,7 @@ struct State {
     clock: Clock,
     net: Net,
     disks: Disks,
+    rings: ring::Rings,
     steps: u64,
     look_at: u64,
     look_after: u64,
@@ -684,7 +686,7 @@ impl State {
         let threads = &self.threads;
         self.clock.drop_stale(|alarm| match alarm {
             Alarm::Wake { thread, wait } => !threads.is_in_wait(thread, wait),
-            Alarm::Packet(_) => false,
+            Alarm::Packet(_) | Alarm::Completion(_) => false,
         });
     }
 
@@ -697,6 +699,7 @@ impl State {
                     }
                 }
                 Alarm::Packet(packet) => self.network(|net, lent| net.arrive(packet, lent)),
+                Alarm::Completion(operation) => self.complete_on_ring(operation),
             }
         }
     }

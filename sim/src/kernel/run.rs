@@ -16,6 +16,7 @@ use super::native_tls::{self, Block};
 use super::network;
 use super::panics;
 use super::race::Races;
+use super::ring::Rings;
 use super::stacks;
 use super::thread_table::{Thread, ThreadCoroutine, ThreadTable, ThreadYielder};
 use super::watchdog::Watch;
@@ -102,6 +103,7 @@ pub(crate) fn run(
             clock: Clock::new(),
             net: network::new(),
             disks: Disks::default(),
+            rings: Rings::default(),
             steps: 0,
             look_at: look_after.min(plan.limits.steps).min(JUMP_WITHIN),
             look_after,

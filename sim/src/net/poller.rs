@@ -126,7 +126,7 @@ impl Poller {
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.
     #[track_caller]
-    pub(super) fn enter(&self) -> io::Result<(&'static World, PollerId)> {
+    pub(crate) fn enter(&self) -> io::Result<(&'static World, PollerId)> {
         Ok((self.0.enter(Location::caller())?, PollerId(self.0.number)))
     }
 

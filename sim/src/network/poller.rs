@@ -280,7 +280,7 @@ impl Net {
     }
 
     /// Takes the event of a waker's `token` back, if it was not taken.
-    pub(super) fn poller_forget(&mut self, poller: PollerId, token: usize) {
+    pub(crate) fn poller_forget(&mut self, poller: PollerId, token: usize) {
         if let Some(entry) = self.pollers.get_mut(&poller) {
             entry.ready.retain(|entry| *entry != Ready::Wake(token));
         }

@@ -272,6 +272,15 @@ macro_rules! methods {
 }
 
 impl File {
+    /// The simulated file that it is, if it is one.
+    #[cfg(target_os = "linux")]
+    pub(in crate::platform) fn simulated(&self) -> Option<&fs::File> {
+        match &self.0 {
+            World::Real(_) => None,
+            World::Simulated(file) => Some(file),
+        }
+    }
+
     /// A file that std opened.
     ///
     /// # Errors

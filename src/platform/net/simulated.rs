@@ -31,6 +31,7 @@ use crate::platform::thread::is_simulated;
 const BOTH: Interest = Interest { readable: true, writable: true };
 
 /// An object of either world.
+#[derive(Debug)]
 pub(in crate::platform) enum World<R, S> {
     Real(R),
     Simulated(S),

@@ -1,0 +1,282 @@
+//! A completion queue for files, as Linux's `io_uring` is one: operations are submitted, and
+//! complete later, in any order.
+//!
+//! What follows from decisions of the seed: how late an operation is, so which overtakes which;
+//! whether it transfers less than it could; whether it is refused for no fault of its own, as the
+//! system may (`EAGAIN`, `EINTR`); whether a cancel comes in time, and which of the two completions
+//! that follow is the first. No completion is lost, and each operation has one.
+//!
+//! As with [`fs`](crate::fs), everything here is for simulated threads.
+//!
+//! ```
+//! use volt_sim::fs::File;
+//! use volt_sim::ring::Ring;
+//!
+//! volt_sim::check(|| {
+//!     let file = File::create("/file").unwrap();
+//!     let mut ring = Ring::new(8).unwrap();
+//!     assert!(ring.sync(7, &file, false));
+//!     let mut completions = Vec::new();
+//!     while completions.is_empty() {
+//!         completions = ring.turn(true).unwrap();
+//!     }
+//!     assert_eq!(completions[0].token, 7);
+//! });
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::Location;
+
+use crate::fs::File;
+use crate::kernel::event::{Operation, OperationKind};
+use crate::kernel::ring::Request;
+use crate::kernel::thread_table::WaitFor;
+use crate::net::Poller;
+use crate::net::handle::{Handle, running_world};
+
+/// What has become of an operation.
+#[derive(Debug)]
+pub struct Completion {
+    /// What it was submitted as.
+    pub token: u64,
+    /// How many bytes were transferred.
+    pub result: io::Result<usize>,
+    /// Those that were read, perhaps with more behind them.
+    pub bytes: Vec<u8>,
+}
+
+/// A completion queue. Closed when dropped: what is under way is not done then.
+#[derive(Debug)]
+pub struct Ring {
+    handle: Handle,
+    entries: usize,
+    unsubmitted: Vec<(u64, Unsubmitted)>,
+    /// The files of operations, which stay open until those have completed.
+    files: BTreeMap<u64, File>,
+}
+
+#[derive(Debug)]
+enum Unsubmitted {
+    Read { file: u32, length: usize, offset: u64 },
+    Write { file: u32, bytes: Vec<u8>, offset: u64 },
+    Sync { file: u32, data_only: bool },
+    Cancel { target: u64 },
+}
+
+impl From<Unsubmitted> for Request {
+    fn from(unsubmitted: Unsubmitted) -> Request {
+        use crate::disk::Handle;
+        match unsubmitted {
+            Unsubmitted::Read { file, length, offset } => {
+                Request::Read { file: Handle(file), length, offset }
+            }
+            Unsubmitted::Write { file, bytes, offset } => {
+                Request::Write { file: Handle(file), bytes, offset }
+            }
+            Unsubmitted::Sync { file, data_only } => {
+                Request::Sync { file: Handle(file), data_only }
+            }
+            Unsubmitted::Cancel { target } => Request::Cancel { target },
+        }
+    }
+}
+
+impl Ring {
+    /// A queue with room for `entries` operations that are not submitted yet.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread.
+    #[track_caller]
+    pub fn new(entries: usize) -> io::Result<Ring> {
+        let place = Location::caller();
+        let world = running_world()?;
+        let operation = Operation::new(OperationKind::Ring, 0, place);
+        world.point(operation);
+        let number = world.ring_new();
+        world.complete(operation, u64::from(number));
+        let handle = Handle::new("Ring", world, number, place);
+        Ok(Ring { handle, entries, unsubmitted: Vec::new(), files: BTreeMap::new() })
+    }
+
+    /// Has up to `length` bytes read from `offset` on, once [`turn`](Ring::turn) is called; false
+    /// if there is no room.
+    pub fn read(&mut self, token: u64, file: &File, length: usize, offset: u64) -> bool {
+        let request = Unsubmitted::Read { file: file.number(), length, offset };
+        self.push(token, Some(file), request)
+    }
+
+    /// Has `bytes` written at `offset`, once [`turn`](Ring::turn) is called; false if there is no
+    /// room.
+    pub fn write(&mut self, token: u64, file: &File, bytes: Vec<u8>, offset: u64) -> bool {
+        let request = Unsubmitted::Write { file: file.number(), bytes, offset };
+        self.push(token, Some(file), request)
+    }
+
+    /// Has a file made durable, once [`turn`](Ring::turn) is called; false if there is no room.
+    pub fn sync(&mut self, token: u64, file: &File, data_only: bool) -> bool {
+        self.push(token, Some(file), Unsubmitted::Sync { file: file.number(), data_only })
+    }
+
+    /// Has the operation that was submitted as `target` given up, if that can be; false if there
+    /// is no room. Both complete.
+    pub fn cancel(&mut self, token: u64, target: u64) -> bool {
+        self.push(token, None, Unsubmitted::Cancel { target })
+    }
+
+    fn push(&mut self, token: u64, file: Option<&File>, request: Unsubmitted) -> bool {
+        if self.unsubmitted.len() == self.entries {
+            return false;
+        }
+        if let Some(file) = file {
+            self.files.insert(token, file.clone());
+        }
+        self.unsubmitted.push((token, request));
+        true
+    }
+
+    /// Submits what there is and gives what has completed; if `waits`, waits for a completion when
+    /// there is none and something is under way.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
+    #[track_caller]
+    pub fn turn(&mut self, waits: bool) -> io::Result<Vec<Completion>> {
+        let place = Location::caller();
+        let world = self.handle.enter(place)?;
+        let number = self.handle.number;
+        let operation = Operation::new(OperationKind::Ring, number, place);
+        world.point(operation);
+        let requests = self.unsubmitted.drain(..);
+        world.ring_submit(number, requests.map(|(token, entry)| (token, entry.into())).collect());
+        let mut done = world.ring_take(number);
+        if waits
+            && done.is_empty()
+            && let Some(at) = world.ring_next(number)
+        {
+            world.block(WaitFor::Time, Some(at));
+            done = world.ring_take(number);
+        }
+        let completions: Vec<Completion> = done
+            .into_iter()
+            .map(|done| {
+                self.files.remove(&done.token);
+                let result = done.result.map_err(io::Error::from);
+                Completion { token: done.token, result, bytes: done.bytes }
+            })
+            .collect();
+        world.complete(operation, completions.len() as u64);
+        Ok(completions)
+    }
+
+    /// What tells a [`Poller`] of completions.
+    pub fn signal(&self) -> RingSignal {
+        RingSignal(self.handle.clone())
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let Some((world, place)) = self.handle.leave() else { return };
+        let operation = Operation::new(OperationKind::Ring, self.handle.number, place);
+        world.point(operation);
+        world.ring_close(self.handle.number);
+        world.complete(operation, 0);
+    }
+}
+
+/// Tells a [`Poller`] of the completions of a [`Ring`].
+#[derive(Debug)]
+pub struct RingSignal(Handle);
+
+impl RingSignal {
+    /// Has `poller` tell of each completion under `token`, as readable, and at once of those that
+    /// are there.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
+    #[track_caller]
+    pub fn watch(&self, poller: &Poller, token: usize) -> io::Result<()> {
+        let place = Location::caller();
+        let world = self.0.enter(place)?;
+        let (_, poller) = poller.enter()?;
+        let operation = Operation::new(OperationKind::Ring, self.0.number, place);
+        world.point(operation);
+        world.ring_watch(self.0.number, (poller, token));
+        world.complete(operation, 0);
+        Ok(())
+    }
+
+    /// Has nothing more told, not even what was not taken yet.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
+    #[track_caller]
+    pub fn unwatch(&self) -> io::Result<()> {
+        let place = Location::caller();
+        let world = self.0.enter(place)?;
+        let operation = Operation::new(OperationKind::Ring, self.0.number, place);
+        world.point(operation);
+        world.ring_unwatch(self.0.number);
+        world.complete(operation, 0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::fs::OpenOptions;
+
+    /// What a run of two reads and a cancelled one came to: the order of completions, whether one
+    /// was short, refused, cancelled.
+    fn outcomes() -> Vec<(u64, Result<usize, i32>)> {
+        let mut options = OpenOptions::new();
+        (options.read, options.write, options.create) = (true, true, true);
+        let file = File::open_with("/file", &options).unwrap();
+        file.write(b"hello").unwrap();
+        let mut ring = Ring::new(3).unwrap();
+        assert!(ring.read(1, &file, 5, 0) && ring.read(2, &file, 5, 3) && ring.cancel(3, 1));
+        assert!(!ring.sync(4, &file, false), "there is no room");
+        drop(file);
+        let mut completions = Vec::new();
+        while completions.len() < 3 {
+            completions.append(&mut ring.turn(true).unwrap());
+        }
+        assert!(ring.turn(true).unwrap().is_empty(), "nothing completes twice");
+        let outcome = |done: Completion| {
+            if let Ok(count @ 1..) = done.result {
+                let expected: &[u8] = if done.token == 1 { b"hello" } else { b"lo" };
+                assert_eq!(done.bytes[..count], expected[..count]);
+            }
+            (done.token, done.result.map_err(|error| error.raw_os_error().unwrap_or(0)))
+        };
+        completions.into_iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn completions_are_reordered_short_refused_and_cancelled() {
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let all = Arc::clone(&seen);
+        let report = crate::Sim::builder().sweep(0..300).check(move || {
+            let outcomes = outcomes();
+            crate::kernel::outside(|| all.lock().unwrap().insert(outcomes));
+        });
+        assert!(report.failure().is_none());
+        let seen = seen.lock().unwrap();
+        let any = |f: &dyn Fn(&[(u64, Result<usize, i32>)]) -> bool| seen.iter().any(|run| f(run));
+        for order in [[1, 3, 2], [3, 1, 2], [3, 2, 1]] {
+            assert!(any(&|run| run.iter().map(|outcome| outcome.0).eq(order)), "{order:?}");
+        }
+        assert!(any(&|run| run.contains(&(2, Ok(1)))), "short");
+        #[cfg(target_os = "linux")]
+        {
+            assert!(any(&|run| run.contains(&(2, Err(libc::EAGAIN)))), "refused");
+            assert!(any(&|run| run.contains(&(1, Err(libc::ECANCELED)))), "cancelled");
+            assert!(any(&|run| run.contains(&(3, Err(libc::EALREADY)))), "cancelled too late");
+        }
+    }
+}
