@@ -28,7 +28,9 @@ where
     Fut: Future<Output = ()>,
 {
     let report = Sim::builder().sweep(0..SEEDS).machine(move || {
-        let runtime = volt::Runtime::builder().workers(1).build().unwrap();
+        // On threads, transfers are whole: rings cut them short.
+        let builder = volt::Runtime::builder().workers(1).backend(volt::Backend::Epoll);
+        let runtime = builder.build().unwrap();
         runtime.run(&program);
     });
     report.into_result().unwrap_or_else(|failure| panic!("{failure}"));

@@ -12,6 +12,7 @@ mod scenarios {
     pub mod cancellation;
     pub mod groups;
     pub mod many_tasks;
+    pub mod rings;
     pub mod shutdown;
     pub mod stealing;
     pub mod tcp;
@@ -87,6 +88,20 @@ fn the_blocking_pools_idle_count_read_stale() {
 fn a_groups_waker_registered_late() {
     let program = scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program;
     found("group-waker-registered-late", 500, program);
+}
+
+#[test]
+fn a_completion_that_wakes_nobody() {
+    let program = scenarios::rings::many_tasks_read_and_write::program;
+    let failure = found("flight-wakes-nobody", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
+}
+
+#[test]
+fn a_ring_left_without_a_second_look() {
+    let program = scenarios::rings::many_tasks_read_and_write::program;
+    let failure = found("ring-no-second-look", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Deadlock);
 }
 
 #[test]

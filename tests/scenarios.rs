@@ -20,6 +20,7 @@ mod scenarios {
     mod misbehaving_peers;
     mod panics;
     mod repeated_runs;
+    mod rings;
     #[cfg(feature = "macros")]
     mod selecting;
     mod shutdown;

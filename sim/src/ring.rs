@@ -231,9 +231,11 @@ mod tests {
     use super::*;
     use crate::fs::OpenOptions;
 
+    type Outcome = (u64, Result<usize, i32>);
+
     /// What a run of two reads and a cancelled one came to: the order of completions, whether one
     /// was short, refused, cancelled.
-    fn outcomes() -> Vec<(u64, Result<usize, i32>)> {
+    fn outcomes() -> Vec<Outcome> {
         let mut options = OpenOptions::new();
         (options.read, options.write, options.create) = (true, true, true);
         let file = File::open_with("/file", &options).unwrap();
@@ -267,7 +269,7 @@ mod tests {
         });
         assert!(report.failure().is_none());
         let seen = seen.lock().unwrap();
-        let any = |f: &dyn Fn(&[(u64, Result<usize, i32>)]) -> bool| seen.iter().any(|run| f(run));
+        let any = |f: &dyn Fn(&[Outcome]) -> bool| seen.iter().any(|run| f(run));
         for order in [[1, 3, 2], [3, 1, 2], [3, 2, 1]] {
             assert!(any(&|run| run.iter().map(|outcome| outcome.0).eq(order)), "{order:?}");
         }

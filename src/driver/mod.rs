@@ -12,6 +12,9 @@
 //! | `slab` | what the tokens of events stand for |
 //! | `readiness` | whether a source may be ready, and who waits for it |
 //! | `registration` | a source, and operations that wait for it |
+//! | `completion` | the ring of a worker, and the operations on it |
+//! | `flight` | one operation between its future and the ring |
+//! | `operations` | what the tokens of a ring stand for |
 //!
 //! A runtime has one driver. Any of its threads may [turn](Driver::turn) it, one at a time: the
 //! thread waits in the system's queue, leaves that to the next, then deals with its events. No
@@ -30,7 +33,10 @@
 //! A worker that only passes by turns the driver with a time-out of zero, which takes no wake-up
 //! from anybody.
 
+mod completion;
+mod flight;
 mod gate;
+mod operations;
 mod readiness;
 mod registration;
 mod slab;
@@ -39,6 +45,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use completion::{Completions, InFlight};
+pub(crate) use flight::Payload;
 pub(crate) use readiness::Direction;
 pub(crate) use registration::{Registration, Waiting};
 

@@ -1,28 +1,85 @@
-//! One operation on files: described as data, then run on a thread of the blocking pool.
+//! One operation on files: described as data, then done by whoever can.
 //!
-//! The description is kept apart from the running, so that a driver that completes operations by
-//! itself can take the one and leave the other.
+//! ```text
+//!   asked ──► at once, without waiting? ──► on a ring? ──► on a thread of the blocking pool
+//!                      │                     │     └─ refused ─▲        │
+//!                      └─────────────────────┴────────► known ◄─────────┘
+//! ```
+//!
+//! The description is kept apart from the running, so that a ring can take the one and leave the
+//! other.
 
 use std::future::Future;
 use std::io;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::coop;
+use crate::driver::{InFlight, Payload};
 use crate::platform::probe;
+use crate::platform::ring::{self, Operation};
 use crate::runtime::Io;
 use crate::task::{JoinError, JoinHandle};
 
 /// What an operation does, with all that it needs.
-pub(super) trait Work: Send + 'static {
+pub(super) trait Work: Sized + Send + 'static {
     type Output: Send + 'static;
 
     /// What reports say that a task waits for.
     const WHAT: &'static str;
 
+    /// For what a ring can do: how it does that.
+    const ON_RING: Option<OnRing<Self>> = None;
+
+    /// Does it, if that needs no waiting.
+    fn run_now(&mut self) -> Option<io::Result<Self::Output>> {
+        None
+    }
+
     /// Does it, and blocks meanwhile.
     fn run(self) -> io::Result<Self::Output>;
+}
+
+/// How a ring does some work.
+pub(super) struct OnRing<W: Work> {
+    /// What the ring is to do. The memory that it names is there until the work is moved or
+    /// dropped, and nobody else touches it until then.
+    pub(super) describe: for<'a> fn(&'a mut W) -> Operation<'a>,
+    /// What the work gives when the ring has done it.
+    pub(super) finish: fn(W, io::Result<usize>) -> io::Result<W::Output>,
+    /// Whether nobody cares for it any more once its future is dropped.
+    pub(super) ends_with_future: bool,
+}
+
+/// Work on a ring.
+struct Ringed<W> {
+    work: W,
+    io: Io,
+    place: &'static Location<'static>,
+}
+
+// SAFETY: the contract of `describe` in `OnRing`, which every work in this module's folder keeps:
+// each names the file that it holds, and memory on the heap that it alone holds.
+unsafe impl<W: Work> Payload for Ringed<W> {
+    const ENDS_WITH_FUTURE: bool = match W::ON_RING {
+        Some(OnRing { ends_with_future, .. }) => ends_with_future,
+        None => false,
+    };
+
+    fn describe(&mut self) -> Option<Operation<'_>> {
+        W::ON_RING.map(|OnRing { describe, .. }| describe(&mut self.work))
+    }
+
+    /// What is to be done although nobody waits for it is not left undone because the ring refused
+    /// it.
+    fn land_alone(self, result: io::Result<usize>) {
+        let Ringed { work, io, place } = self;
+        if !Self::ENDS_WITH_FUTURE && result.is_err_and(|error| ring::is_refusal(&error)) {
+            drop(io.scheduler().spawn_blocking(move || work.run(), place));
+        }
+    }
 }
 
 /// An operation and its state.
@@ -33,6 +90,7 @@ pub(super) struct Job<W: Work> {
 
 enum State<W: Work> {
     Asked { io: Io, work: W },
+    InFlight(InFlight<Ringed<W>>),
     Running(JoinHandle<io::Result<W::Output>>),
     Known(io::Result<W::Output>),
     Taken,
@@ -52,10 +110,36 @@ impl<W: Work> Job<W> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<W::Output>> {
         loop {
             match std::mem::replace(&mut self.state, State::Taken) {
-                State::Asked { io, work } => {
-                    let running = io.scheduler().spawn_blocking(move || work.run(), self.place);
-                    self.state = State::Running(running);
+                State::Asked { io, mut work } => {
+                    let runs = !io.scheduler().is_shut_down();
+                    if let Some(known) = runs.then(|| work.run_now()).flatten() {
+                        self.state = State::Known(known);
+                    } else if W::ON_RING.is_none() {
+                        self.run_on_thread(&io, work);
+                    } else {
+                        let scheduler = Arc::clone(io.scheduler());
+                        match scheduler.begin_operation(Ringed { work, io, place: self.place }) {
+                            Ok(operation) => self.state = State::InFlight(operation),
+                            Err(Ringed { work, io, .. }) => self.run_on_thread(&io, work),
+                        }
+                    }
                 }
+                State::InFlight(operation) => match operation.poll(context) {
+                    Poll::Ready((Err(error), Ringed { work, io, .. }))
+                        if ring::is_refusal(&error) =>
+                    {
+                        self.run_on_thread(&io, work);
+                    }
+                    Poll::Ready((result, Ringed { work, .. })) => {
+                        let OnRing { finish, .. } = W::ON_RING.expect("it was on a ring");
+                        self.state = State::Known(finish(work, result));
+                    }
+                    Poll::Pending => {
+                        self.state = State::InFlight(operation);
+                        probe::task_waits(W::WHAT, self.place);
+                        return Poll::Pending;
+                    }
+                },
                 State::Running(mut running) => match Pin::new(&mut running).poll(context) {
                     Poll::Ready(ended) => self.state = State::Known(ended.unwrap_or_else(not_run)),
                     Poll::Pending => {
@@ -74,6 +158,13 @@ impl<W: Work> Job<W> {
                 State::Taken => panic!("an operation on files is polled after it gave its output"),
             }
         }
+    }
+}
+
+impl<W: Work> Job<W> {
+    fn run_on_thread(&mut self, io: &Io, work: W) {
+        let running = io.scheduler().spawn_blocking(move || work.run(), self.place);
+        self.state = State::Running(running);
     }
 }
 

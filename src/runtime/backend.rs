@@ -3,6 +3,10 @@
 use std::fmt;
 use std::io;
 
+use tracing::debug;
+
+use crate::platform::ring;
+
 /// What a runtime's driver waits for events with: see
 /// [`Builder::backend`](super::Builder::backend) and [`Io::backend`](super::Io::backend).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,7 +15,8 @@ pub enum Backend {
     /// The best one that this machine has and Volt drives.
     #[default]
     Auto,
-    /// Linux: operations are submitted, and complete.
+    /// Linux: reads, writes and syncs of files are submitted, and complete, on a ring of each
+    /// worker; sockets tell when they are ready, as with `Epoll`.
     IoUring,
     /// Linux: sockets tell when they are ready.
     Epoll,
@@ -37,16 +42,40 @@ impl Backend {
     /// `Unsupported`, with its name, if this machine lacks it.
     pub(super) fn resolve(self) -> io::Result<Backend> {
         match self {
-            Backend::Auto => Ok(READINESS),
+            Backend::Auto => Ok(Backend::best()),
             backend if backend == READINESS => Ok(backend),
+            Backend::IoUring => match ring::probe() {
+                Ok(()) => Ok(Backend::IoUring),
+                Err(error) => Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!(
+                        "the back-end io_uring is not there ({error}): `Backend::Auto` chooses \
+                         {READINESS} then"
+                    ),
+                )),
+            },
             backend => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!(
-                    "the back-end {backend} is not there: Volt runs with {READINESS} here, which \
-                     `Backend::Auto` chooses"
+                    "the back-end {backend} is not there: Volt runs with {} here, which \
+                     `Backend::Auto` chooses",
+                    Backend::best()
                 ),
             )),
         }
+    }
+
+    /// The best one that this machine has: found by trying.
+    fn best() -> Backend {
+        let best = match ring::probe() {
+            Ok(()) => Backend::IoUring,
+            Err(why) => {
+                debug!(target: "volt::runtime", %why, "no rings");
+                READINESS
+            }
+        };
+        debug!(target: "volt::runtime", backend = %best, "back-end");
+        best
     }
 }
 
@@ -74,8 +103,8 @@ mod tests {
             let built = crate::Runtime::builder().workers(1).backend(backend).build();
             match built {
                 Ok(runtime) => {
-                    assert_eq!(backend, own);
-                    assert_eq!(runtime.io().backend(), own);
+                    assert!(backend == own || backend == READINESS);
+                    assert_eq!(runtime.io().backend(), backend);
                 }
                 Err(error) => {
                     assert_eq!(error.kind(), io::ErrorKind::Unsupported);

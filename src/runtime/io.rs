@@ -90,7 +90,10 @@ impl Io {
     ///
     /// ```
     /// # if cfg!(target_os = "linux") {
-    /// assert_eq!(volt::run(|io| async move { io.backend() }), volt::Backend::Epoll);
+    /// use volt::{Backend, Runtime};
+    ///
+    /// let runtime = Runtime::builder().backend(Backend::Epoll).build().unwrap();
+    /// assert_eq!(runtime.io().backend(), Backend::Epoll);
     /// # }
     /// ```
     pub fn backend(&self) -> Backend {

@@ -5,11 +5,13 @@ use std::future::Future;
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use tracing::trace;
 
+use super::backend::Backend;
 use super::blocking::{BlockingJob, BlockingPool};
 use super::config::Config;
 use super::context;
@@ -23,7 +25,7 @@ use super::sleeper::{Sleeper, Waiting};
 use super::task::registry::Registry;
 use super::task::{self, JoinHandle, Notified};
 use super::timer::Timers;
-use crate::driver::Driver;
+use crate::driver::{Completions, Driver, InFlight, Payload};
 use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     lifo: Lifo,
     pub(crate) timers: Timers,
     sleeper: Sleeper,
+    /// The ring of the thread that is this worker, where the back-end has rings.
+    completions: Arc<Completions>,
     pub(crate) polls: Counter,
     pub(crate) parks: Counter,
     pub(crate) steals: Counter,
@@ -77,6 +81,7 @@ impl Scheduler {
             lifo: Lifo::new(),
             timers: Timers::new(began),
             sleeper: Sleeper::new(),
+            completions: Arc::new(Completions::new()),
             polls: Counter::new(),
             parks: Counter::new(),
             steals: Counter::new(),
@@ -115,6 +120,47 @@ impl Scheduler {
     /// Wakes a worker.
     pub(crate) fn wake_worker(&self, worker: usize) {
         self.workers[worker].sleeper.wake(&*self.driver);
+    }
+
+    /// Begins an operation on the ring of the calling worker.
+    ///
+    /// # Errors
+    /// What it needs, if it has to be done another way: the calling thread is no worker, or there
+    /// is no ring.
+    pub(crate) fn begin_operation<P: Payload>(
+        self: &Arc<Scheduler>,
+        payload: P,
+    ) -> Result<InFlight<P>, P> {
+        if self.config.backend != Backend::IoUring {
+            return Err(payload);
+        }
+        let Some(worker) = context::worker_of(self) else { return Err(payload) };
+        let owner = || Waker::from(Arc::new(Owner { scheduler: Arc::downgrade(self), worker }));
+        self.workers[worker].completions.begin(&self.driver, owner, payload)
+    }
+
+    /// Submits the worker's operations and tells of those that have completed. Only the worker
+    /// itself calls this.
+    pub(crate) fn turn_ring(&self, worker: usize) {
+        self.workers[worker].completions.turn(false);
+    }
+
+    /// As [`Scheduler::turn_ring`], for a worker that goes to sleep: it is woken by what completes
+    /// later. False if it must not sleep, as something could not be submitted yet.
+    pub(crate) fn leave_ring(&self, worker: usize) -> bool {
+        let completions = &self.workers[worker].completions;
+        let all_submitted = completions.turn(false);
+        if !completions.is_busy() {
+            return true;
+        }
+        completions.arm();
+        let looks_again = mutation!("ring-no-second-look", true, false);
+        all_submitted && (!looks_again || completions.turn(false))
+    }
+
+    /// The calling thread ceases to be the worker: its ring ends with what is in flight.
+    pub(crate) fn close_ring(&self, worker: usize) {
+        self.workers[worker].completions.close();
     }
 
     /// Lets events of sockets in without waiting for them.
@@ -410,6 +456,24 @@ impl Scheduler {
     pub(crate) fn task_ended(&self) {
         if self.is_done() {
             self.wake_all();
+        }
+    }
+}
+
+/// Wakes the worker whose ring has something to tell it.
+struct Owner {
+    scheduler: Weak<Scheduler>,
+    worker: usize,
+}
+
+impl Wake for Owner {
+    fn wake(self: Arc<Owner>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Owner>) {
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            scheduler.wake_worker(self.worker);
         }
     }
 }

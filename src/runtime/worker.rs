@@ -97,6 +97,7 @@ fn serve(scheduler: &Arc<Scheduler>, number: usize) {
         }
         worker.stop_searching();
         drop(entered);
+        scheduler.close_ring(number);
         if number == 0 {
             // Worker 0 ends where it takes the seat, which has to know that it is gone.
             scheduler.seat().leave();
@@ -171,6 +172,7 @@ struct Guest<'a> {
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
         if self.seated.get() {
+            self.scheduler.close_ring(0);
             self.scheduler.seat().leave();
         } else {
             self.scheduler.seat().withdraw(&self.parker);
@@ -227,6 +229,7 @@ impl<'a> Worker<'a> {
     fn run_one(&mut self) -> bool {
         if self.pace.is_driver_due() {
             self.scheduler.fire_timers(self.number);
+            self.scheduler.turn_ring(self.number);
             self.scheduler.poll_driver();
         }
         let Some(task) = self.next_task() else { return false };
@@ -303,8 +306,10 @@ impl<'a> Worker<'a> {
     fn sleep(&mut self, awake: impl Fn() -> bool) {
         self.pace.slept();
         self.scheduler.fire_timers(self.number);
-        if mutation!("worker-forgets-its-timers", self.scheduler.has_local(self.number), false) {
-            // What a timer woke is this worker's to run.
+        let may_sleep = self.scheduler.leave_ring(self.number);
+        let has_local = self.scheduler.has_local(self.number);
+        if !may_sleep || mutation!("worker-forgets-its-timers", has_local, false) {
+            // What a timer or a completion woke is this worker's to run.
             return;
         }
         let idle = self.scheduler.idle();

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::File;
-use crate::fs::job::{Job, Work};
+use crate::fs::job::{Job, OnRing, Work};
 use crate::fs::{Metadata, Permissions};
 use crate::platform::fs as system;
+use crate::platform::ring::Operation;
 
 const AGAIN: &str = "an operation on a file is polled after it gave its output";
 
@@ -65,7 +66,7 @@ macro_rules! file_operations {
     ($(
         $(#[$attribute:meta])*
         $name:ident = $work:ident { $($field:ident: $type:ty),* } -> $output:ty,
-            $what:literal, |$this:ident| $run:expr;
+            $what:literal, |$this:ident| $run:expr $(, ring $on_ring:expr)?;
     )+) => {$(
         pub(super) struct $work {
             pub(super) system: Arc<system::File>,
@@ -76,6 +77,8 @@ macro_rules! file_operations {
             type Output = $output;
 
             const WHAT: &'static str = $what;
+
+            $(const ON_RING: Option<OnRing<Self>> = Some($on_ring);)?
 
             fn run(self) -> io::Result<$output> {
                 let $this = self;
@@ -107,12 +110,22 @@ file_operations! {
     /// The future of [`File::sync_all`].
     ///
     /// Cancel safety: once polled, it is done all the same.
-    SyncAll = SyncAllWork {} -> (), "a file to be synced", |work| work.system.sync_all();
+    SyncAll = SyncAllWork {} -> (), "a file to be synced", |work| work.system.sync_all(),
+        ring OnRing {
+            describe: |work| Operation::Sync { file: &work.system, data_only: false },
+            finish: |_, synced| synced.map(|_| ()),
+            ends_with_future: false,
+        };
 
     /// The future of [`File::sync_data`].
     ///
     /// Cancel safety: once polled, it is done all the same.
-    SyncData = SyncDataWork {} -> (), "a file to be synced", |work| work.system.sync_data();
+    SyncData = SyncDataWork {} -> (), "a file to be synced", |work| work.system.sync_data(),
+        ring OnRing {
+            describe: |work| Operation::Sync { file: &work.system, data_only: true },
+            finish: |_, synced| synced.map(|_| ()),
+            ends_with_future: false,
+        };
 
     /// The future of [`File::set_len`].
     ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use std::task::{Context, Poll, ready};
 use super::futures::FileJob;
 use super::slot::Slot;
 use super::{File, LONGEST_TRANSFER};
-use crate::fs::job::Work;
+use crate::fs::job::{OnRing, Work};
 use crate::platform::fs as system;
+use crate::platform::ring::Operation;
 
 impl File {
     /// Reads bytes from `offset` on into `buffer`: as many as there are and it holds, but at most
@@ -145,6 +147,23 @@ impl File {
     }
 }
 
+/// The most bytes that a worker reads itself, without waiting: copying them keeps other tasks
+/// waiting no longer than a poll may.
+const LONGEST_AT_ONCE: usize = 64 << 10;
+
+/// The most bytes that one operation on a ring transfers.
+const LONGEST_ON_RING: u32 = 1 << 30;
+
+fn ring_length(length: usize) -> u32 {
+    u32::try_from(length).map_or(LONGEST_ON_RING, |length| length.min(LONGEST_ON_RING))
+}
+
+fn make_room(bytes: &mut Vec<u8>, length: usize) {
+    if bytes.len() < length {
+        bytes.resize(length, 0);
+    }
+}
+
 struct ReadAtWork {
     system: Arc<system::File>,
     bytes: Vec<u8>,
@@ -158,11 +177,30 @@ impl Work for ReadAtWork {
 
     const WHAT: &'static str = "a file to be read";
 
+    const ON_RING: Option<OnRing<Self>> = Some(OnRing {
+        describe: |work| {
+            let ReadAtWork { system, bytes, length, offset } = work;
+            make_room(bytes, *length);
+            let (buffer, length) = (bytes.as_mut_ptr(), ring_length(*length));
+            Operation::Read { file: system, buffer, length, offset: *offset }
+        },
+        finish: |work, read| Ok((read, work.bytes)),
+        ends_with_future: true,
+    });
+
+    fn run_now(&mut self) -> Option<io::Result<Self::Output>> {
+        let ReadAtWork { system, bytes, length, offset } = self;
+        if *length > LONGEST_AT_ONCE {
+            return None;
+        }
+        make_room(bytes, *length);
+        let read = system.read_at_now(&mut bytes[..*length], *offset)?;
+        Some(Ok((read, mem::take(bytes))))
+    }
+
     fn run(self) -> io::Result<(io::Result<usize>, Vec<u8>)> {
         let ReadAtWork { system, mut bytes, length, offset } = self;
-        if bytes.len() < length {
-            bytes.resize(length, 0);
-        }
+        make_room(&mut bytes, length);
         Ok((system.read_at(&mut bytes[..length], offset), bytes))
     }
 }
@@ -207,6 +245,17 @@ impl Work for WriteAtWork {
 
     const WHAT: &'static str = "a file to be written";
 
+    const ON_RING: Option<OnRing<Self>> = Some(OnRing {
+        describe: |WriteAtWork { system, bytes, offset }| Operation::Write {
+            file: system,
+            bytes: bytes.as_ptr(),
+            length: ring_length(bytes.len()),
+            offset: *offset,
+        },
+        finish: |work, written| Ok((written, work.bytes)),
+        ends_with_future: false,
+    });
+
     fn run(self) -> io::Result<(io::Result<usize>, Vec<u8>)> {
         let WriteAtWork { system, bytes, offset } = self;
         Ok((system.write_at(&bytes, offset), bytes))
@@ -236,13 +285,17 @@ impl Future for WriteAt<'_> {
     }
 }
 
+const NOT_TAKEN: &str = "the job alone takes the buffer, unless it never begins";
+
 /// Declares an operation with an owned buffer: the trait of its buffer, and what it does, which
 /// gives the buffer back.
 macro_rules! owned_operations {
     ($(
         $(#[$attribute:meta])*
         $name:ident = $work:ident<$bound:ident>, $what:literal,
-            |$file:ident, $buffer:ident, $offset:ident| $run:expr;
+            |$file:ident, $buffer:ident, $offset:ident| $run:expr,
+            ring $operation:ident { $memory:ident: $locate:expr },
+            ends_with_future: $ends_with_future:literal;
     )+) => {$(
         struct $work<B> {
             system: Arc<system::File>,
@@ -255,9 +308,22 @@ macro_rules! owned_operations {
 
             const WHAT: &'static str = $what;
 
+            // The buffer stays in the slot, which lies still: nobody takes it in flight.
+            const ON_RING: Option<OnRing<Self>> = Some(OnRing {
+                describe: |$work { system, slot, offset }| {
+                    let ($memory, length) = slot.with($locate).expect(NOT_TAKEN);
+                    let length = ring_length(length);
+                    Operation::$operation { file: system, $memory, length, offset: *offset }
+                },
+                finish: |work, transferred| {
+                    Ok((transferred, work.slot.take().expect(NOT_TAKEN)))
+                },
+                ends_with_future: $ends_with_future,
+            });
+
             fn run(self) -> io::Result<(io::Result<usize>, B)> {
                 let taken = self.slot.take();
-                let $buffer = taken.expect("the job alone takes it, unless it never begins");
+                let $buffer = taken.expect(NOT_TAKEN);
                 let ($file, $offset) = (&self.system, self.offset);
                 Ok($run)
             }
@@ -302,7 +368,10 @@ owned_operations! {
     ReadAtOwned = ReadAtOwnedWork<AsMut>, "a file to be read", |file, buffer, offset| {
         let mut buffer = buffer;
         (file.read_at(buffer.as_mut(), offset), buffer)
-    };
+    }, ring Read { buffer: |buffer: &mut B| {
+        let bytes = buffer.as_mut();
+        (bytes.as_mut_ptr(), bytes.len())
+    } }, ends_with_future: true;
 
     /// The future of [`File::write_at_owned`].
     ///
@@ -310,7 +379,10 @@ owned_operations! {
     /// lost.
     WriteAtOwned = WriteAtOwnedWork<AsRef>, "a file to be written", |file, buffer, offset| {
         (file.write_at(buffer.as_ref(), offset), buffer)
-    };
+    }, ring Write { bytes: |buffer: &mut B| {
+        let bytes = (*buffer).as_ref();
+        (bytes.as_ptr(), bytes.len())
+    } }, ends_with_future: false;
 }
 
 impl fmt::Debug for ReadAt<'_> {

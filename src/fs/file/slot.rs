@@ -26,6 +26,11 @@ impl<T> Slot<T> {
         drop(before);
     }
 
+    /// Lends what is there; it stays where it is.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.lock().as_mut().map(f)
+    }
+
     /// What is there.
     pub(super) fn take(&self) -> Option<T> {
         self.0.lock().take()

@@ -284,6 +284,29 @@ impl File {
         retry(|| positioned::read(&self.0, buffer, offset))
     }
 
+    /// As [`File::read_at`], if what is to be read is in memory; `None` if it would have to be
+    /// waited for, and where that cannot be told.
+    ///
+    /// # Errors
+    /// None: what fails is `None`, and [`File::read_at`] tells why.
+    pub fn read_at_now(&self, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::io::{ReadWriteFlags, preadv2};
+            // The largest offset stands for the position of the file.
+            if offset == u64::MAX {
+                return None;
+            }
+            let mut buffers = [io::IoSliceMut::new(buffer)];
+            preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok().map(Ok)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = (buffer, offset);
+            None
+        }
+    }
+
     /// Writes at `offset`.
     ///
     /// # Errors

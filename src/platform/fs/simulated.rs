@@ -354,6 +354,21 @@ impl File {
         fn set_len(&self, length: u64) -> ();
     }
 
+    /// As [`File::read_at`], if what is to be read is in memory; `None` if it would have to be
+    /// waited for: of a simulated file, that is a decision.
+    ///
+    /// # Errors
+    /// As [`File::read_at`].
+    pub fn read_at_now(&self, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
+        match &self.0 {
+            World::Real(file) if !is_simulated() => file.read_at_now(buffer, offset),
+            World::Simulated(file) if volt_sim::choose_task(2)? == 0 => {
+                Some(file.read_at(buffer, offset))
+            }
+            World::Real(_) | World::Simulated(_) => None,
+        }
+    }
+
     /// What is told of the file.
     ///
     /// # Errors

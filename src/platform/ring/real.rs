@@ -66,13 +66,18 @@ impl Ring {
     }
 
     /// Takes an operation that completes as `token`; false if there is no room before the next
-    /// turn.
+    /// turn, or if it is none that a ring does.
     ///
     /// # Safety
     /// Until the operation has completed, its file stays open, and the memory that it names is
     /// there; nobody else accesses that, or of a write changes it.
     pub unsafe fn submit(&mut self, token: u64, operation: &Operation<'_>) -> bool {
         let entry = match *operation {
+            // To the kernel, the largest offset stands for the position of the file.
+            Operation::Read { offset: u64::MAX, .. }
+            | Operation::Write { offset: u64::MAX, .. } => {
+                return false;
+            }
             Operation::Read { file, buffer, length, offset } => {
                 let file = Fd(file.as_fd().as_raw_fd());
                 opcode::Read::new(file, buffer, length).offset(offset).build()

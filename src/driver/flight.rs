@@ -1,0 +1,234 @@
+//! One operation between the task that asked for it and the ring that does it.
+//!
+//! ```text
+//!              land: the result comes, the task is woken          poll
+//!   IN FLIGHT ──────────────────────────────────────────► LANDED ──────► OVER
+//!       │                                                                 ▲
+//!       └── abandon: the future is dropped ───────────────────────────────┘
+//!                                              what lands then wakes nobody,
+//!                                              and its payload is told
+//! ```
+//!
+//! What the operation needs, its buffer and its file, is the *payload*. It lies still here from
+//! before the operation is submitted until it has completed. The future and the ring's table each
+//! have a reference: so a future may go at any time, and the payload goes with the last of the two.
+//!
+//! Rules:
+//! 1. Nobody touches the payload in flight: its lock is free then, and nobody takes it. That is why
+//!    it has a lock of its own.
+//! 2. The table lets go of its reference when the system has completed the operation, not before.
+//! 3. No waker is dropped or called under the lock.
+
+use std::io;
+use std::mem;
+use std::task::{Context, Poll, Waker};
+
+use crate::platform::mutation::mutation;
+use crate::platform::ring::Operation;
+use crate::platform::sync::Mutex;
+
+/// What an operation needs.
+///
+/// # Safety
+/// What `describe` names, memory and file, is there until the payload is moved or dropped; and
+/// nobody else accesses that memory until then, or of a write changes it.
+pub(crate) unsafe trait Payload: Send + 'static {
+    /// Whether nobody cares for the operation any more once its future is dropped.
+    const ENDS_WITH_FUTURE: bool;
+
+    /// What the ring is to do; `None` if it cannot.
+    fn describe(&mut self) -> Option<Operation<'_>>;
+
+    /// The operation has completed, and its future has gone: who promised that it is done all the
+    /// same sees to it.
+    fn land_alone(self, result: io::Result<usize>);
+}
+
+/// What the table of a ring has of an operation.
+pub(super) trait Landing: Send + Sync {
+    /// The system has completed the operation. The waker is to be called.
+    fn land(&self, result: io::Result<usize>) -> Option<Waker>;
+}
+
+enum State {
+    InFlight(Option<Waker>),
+    Landed(io::Result<usize>),
+    Over,
+}
+
+/// See the module documentation.
+pub(super) struct Flight<P> {
+    state: Mutex<State>,
+    /// `None` once the future has it.
+    payload: Mutex<Option<P>>,
+}
+
+impl<P> Flight<P> {
+    pub(super) fn new(payload: P) -> Flight<P> {
+        let state = Mutex::new(State::InFlight(None));
+        Flight { state, payload: Mutex::new(Some(payload)) }
+    }
+
+    /// Lends the payload, before it is in flight.
+    pub(super) fn with_payload<R>(&self, f: impl FnOnce(&mut P) -> R) -> R {
+        f(self.payload.lock().as_mut().expect("nobody took it: nothing has landed"))
+    }
+
+    /// The payload back, of an operation that was not submitted after all.
+    pub(super) fn recall(&self) -> P {
+        *self.state.lock() = State::Over;
+        self.take_payload()
+    }
+
+    fn take_payload(&self) -> P {
+        self.payload.lock().take().expect("it is taken once")
+    }
+
+    /// What the operation came to, and its payload.
+    ///
+    /// # Panics
+    /// If it has returned `Ready` before.
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<(io::Result<usize>, P)> {
+        let waker = context.waker().clone();
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, State::Over) {
+            State::InFlight(before) => {
+                *state = State::InFlight(Some(waker));
+                drop(state);
+                drop(before);
+                Poll::Pending
+            }
+            State::Landed(result) => {
+                drop(state);
+                Poll::Ready((result, self.take_payload()))
+            }
+            State::Over => panic!("an operation is polled after it gave its output"),
+        }
+    }
+
+    /// The future goes. True if the operation is in flight: the payload stays, for as long as the
+    /// table has it.
+    pub(super) fn abandon(&self) -> bool {
+        let before = mem::replace(&mut *self.state.lock(), State::Over);
+        let in_flight = matches!(before, State::InFlight(_));
+        if mutation!("flight-drops-payload", false, in_flight) {
+            drop(self.take_payload());
+        }
+        in_flight
+    }
+}
+
+impl<P: Payload> Landing for Flight<P> {
+    fn land(&self, result: io::Result<usize>) -> Option<Waker> {
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, State::Over) {
+            State::InFlight(waker) => {
+                *state = State::Landed(result);
+                mutation!("flight-wakes-nobody", waker, waker.filter(|_| false))
+            }
+            // The future has gone, and nothing lands twice.
+            State::Landed(_) | State::Over => {
+                drop(state);
+                let payload = self.payload.lock().take();
+                if let Some(payload) = payload {
+                    payload.land_alone(result);
+                }
+                None
+            }
+        }
+    }
+}
+
+#[cfg(all(test, volt_loom))]
+mod models {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::platform::model::model;
+    use crate::platform::mutation::is_noticed;
+    use crate::platform::sync::atomic::{AtomicBool, Ordering};
+
+    struct Task(AtomicBool);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Task>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A payload that must not go before the system has done with it.
+    struct Buffer(Arc<AtomicBool>);
+
+    // SAFETY: it names nothing.
+    unsafe impl Payload for Buffer {
+        const ENDS_WITH_FUTURE: bool = true;
+
+        fn describe(&mut self) -> Option<Operation<'_>> {
+            None
+        }
+
+        fn land_alone(self, _: io::Result<usize>) {}
+    }
+
+    impl Drop for Buffer {
+        fn drop(&mut self) {
+            assert!(self.0.load(Ordering::Relaxed), "the system still writes into it");
+        }
+    }
+
+    /// The owner of the ring: the system completes the operation, it lands, the table forgets it.
+    fn complete(flight: Arc<Flight<Buffer>>, done: &AtomicBool) {
+        done.store(true, Ordering::Relaxed);
+        let waker = flight.land(Ok(1));
+        drop(flight);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn begin() -> (Arc<Flight<Buffer>>, loom::thread::JoinHandle<()>) {
+        let done = Arc::new(AtomicBool::new(false));
+        let flight = Arc::new(Flight::new(Buffer(Arc::clone(&done))));
+        let landing = Arc::clone(&flight);
+        (flight, loom::thread::spawn(move || complete(landing, &done)))
+    }
+
+    fn landing_meets_a_poll() {
+        let (flight, owner) = begin();
+        let task = Arc::new(Task(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&task));
+        let mut context = Context::from_waker(&waker);
+        let first = flight.poll(&mut context);
+        owner.join().unwrap();
+        if first.is_pending() {
+            assert!(task.0.load(Ordering::Relaxed), "the task waits for ever");
+            assert!(matches!(flight.poll(&mut context), Poll::Ready((Ok(1), _))));
+        }
+    }
+
+    #[test]
+    fn an_operation_lands_while_it_is_polled() {
+        model(landing_meets_a_poll);
+    }
+
+    #[test]
+    fn silent_landing_mutant_is_noticed() {
+        assert!(is_noticed("flight-wakes-nobody", || model(landing_meets_a_poll)));
+    }
+
+    fn landing_meets_a_drop() {
+        let (flight, owner) = begin();
+        flight.abandon();
+        drop(flight);
+        owner.join().unwrap();
+    }
+
+    #[test]
+    fn an_operation_lands_while_its_future_is_dropped() {
+        model(landing_meets_a_drop);
+    }
+
+    #[test]
+    fn dropped_payload_mutant_is_noticed() {
+        assert!(is_noticed("flight-drops-payload", || model(landing_meets_a_drop)));
+    }
+}
