@@ -295,7 +295,8 @@ macro_rules! owned_operations {
         $name:ident = $work:ident<$bound:ident>, $what:literal,
             |$file:ident, $buffer:ident, $offset:ident| $run:expr,
             ring $operation:ident { $memory:ident: $locate:expr },
-            ends_with_future: $ends_with_future:literal;
+            ends_with_future: $ends_with_future:literal
+            $(, now |$now_file:ident, $now_buffer:ident, $now_offset:ident| $now:expr)?;
     )+) => {$(
         struct $work<B> {
             system: Arc<system::File>,
@@ -320,6 +321,13 @@ macro_rules! owned_operations {
                 },
                 ends_with_future: $ends_with_future,
             });
+
+            $(fn run_now(&mut self) -> Option<io::Result<Self::Output>> {
+                let $work { system: $now_file, slot, offset } = self;
+                let $now_offset = *offset;
+                let transferred = slot.with(|$now_buffer| $now).expect(NOT_TAKEN)?;
+                Some(Ok((transferred, slot.take().expect(NOT_TAKEN))))
+            })?
 
             fn run(self) -> io::Result<(io::Result<usize>, B)> {
                 let taken = self.slot.take();
@@ -371,7 +379,13 @@ owned_operations! {
     }, ring Read { buffer: |buffer: &mut B| {
         let bytes = buffer.as_mut();
         (bytes.as_mut_ptr(), bytes.len())
-    } }, ends_with_future: true;
+    } }, ends_with_future: true, now |file, buffer, offset| {
+        let bytes = buffer.as_mut();
+        if bytes.len() > LONGEST_AT_ONCE {
+            return None;
+        }
+        file.read_at_now(bytes, offset)
+    };
 
     /// The future of [`File::write_at_owned`].
     ///
