@@ -11,9 +11,9 @@
 //! An operation stays on the ring that took it, whichever worker its task is polled by later. Only
 //! the ring's own thread submits and takes; who gives an operation up on another one leaves a
 //! message and wakes the owner. A worker does not wait in its ring but in the driver, as for
-//! sockets: the ring is a source there. Whoever turns the driver hears of its completions, and wakes
-//! the owner. So a worker that is stuck in a poll holds up what is in flight on its ring, and
-//! nothing else.
+//! sockets: the ring is a source there. Whoever turns the driver hears of its completions, and
+//! wakes the owner. So a worker that is stuck in a poll holds up what is in flight on its ring,
+//! and nothing else.
 //!
 //! # How a worker goes to sleep
 //!
