@@ -94,7 +94,7 @@ impl Dfs {
             Kind::Waiter | Kind::Task | Kind::Program => self.next(kind, n, &[]).map(Some),
             Kind::SpuriousWake | Kind::WeakFailure => Ok(Some(0)),
             Kind::ClockJump => Ok(Some(n - 1)),
-            Kind::Thread | Kind::Entropy | Kind::Network | Kind::Disk => Ok(None),
+            Kind::Thread | Kind::Entropy | Kind::Network | Kind::Disk | Kind::Ring => Ok(None),
         }
     }
 

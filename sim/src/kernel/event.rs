@@ -98,6 +98,7 @@ pub(crate) enum Family {
     Socket,
     Poller,
     File,
+    Ring,
     /// Park tokens, which have no numbers.
     Token,
 }
@@ -123,6 +124,7 @@ impl OperationKind {
             OperationKind::DiskWrite | OperationKind::DiskSync | OperationKind::DiskOther => {
                 (Family::File, true)
             }
+            OperationKind::Ring => (Family::Ring, true),
             OperationKind::Park => (Family::Token, false),
             OperationKind::Unpark => (Family::Token, true),
             OperationKind::Start
