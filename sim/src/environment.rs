@@ -5,7 +5,7 @@ use std::env;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::decide::Strategy;
 use crate::sweep::shard::{self, Shard};
@@ -32,6 +32,8 @@ pub(crate) struct Environment {
     pub(crate) jobs: Option<usize>,
     /// `VOLT_KEEP_GOING`: go on after a failure.
     pub(crate) keep_going: bool,
+    /// `VOLT_SHRINK`: how long to look for the smallest schedule that fails.
+    pub(crate) shrink: Option<Duration>,
 }
 
 /// A variable that cannot be read.
@@ -107,6 +109,12 @@ impl Environment {
             }
             environment.shard = Some(shard);
         }
+        if let Some(value) = variable("VOLT_SHRINK") {
+            let seconds = value.parse().ok();
+            let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let error = || wrong("VOLT_SHRINK", &value, "seconds such as 5 or 0.5; 0 is off");
+            environment.shrink = Some(time.ok_or_else(error)?);
+        }
         Ok(environment)
     }
 }
@@ -175,6 +183,9 @@ mod tests {
         assert_eq!(jobs, Ok(Some(8)));
         let shard = read("VOLT_SHARD", "3/16").map(|environment| environment.shard);
         assert_eq!(shard, Ok(Shard::new(3, 16)));
+        let shrink = |value| read("VOLT_SHRINK", value).map(|environment| environment.shrink);
+        assert_eq!(shrink("0"), Ok(Some(Duration::ZERO)));
+        assert_eq!(shrink("0.5"), Ok(Some(Duration::from_millis(500))));
     }
 
     #[test]
@@ -199,6 +210,8 @@ mod tests {
             ("VOLT_SHARD", "5/4"),
             ("VOLT_SHARD", "1/0"),
             ("VOLT_SHARD", "one/two"),
+            ("VOLT_SHRINK", "-1"),
+            ("VOLT_SHRINK", "soon"),
         ] {
             let error = read(name, value).expect_err("refused").to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");

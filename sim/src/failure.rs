@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kernel::Counters;
+use crate::shrink::Schedule;
 
 /// What kind of failure ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,11 +15,12 @@ pub enum FailureKind {
     Panic,
     /// Every thread waits and nothing is left to wake one.
     Deadlock,
-    /// Threads run on without progress.
+    /// The step limit was reached, and at the end the threads only did over and over what they had
+    /// done before: they wait for each other in loops.
     Livelock,
     /// Something that must always hold of the runtime did not.
     Law,
-    /// The step or time limit was reached.
+    /// The step or time limit was reached by a run that went on.
     Limit,
     /// The run cannot be replayed: it depends on something outside the simulation.
     Nondeterminism,
@@ -98,10 +100,15 @@ pub(crate) struct Details {
     pub(crate) message: String,
     pub(crate) threads: Vec<String>,
     pub(crate) tasks: Vec<String>,
+    /// Where threads wait for something else than the end of another one.
+    pub(crate) places: Vec<String>,
     pub(crate) report: Report,
     pub(crate) tape: Vec<u8>,
     pub(crate) tape_path: Option<PathBuf>,
     pub(crate) replay: String,
+    pub(crate) schedule: Option<Schedule>,
+    /// Why there is no smallest schedule, although one was asked for.
+    pub(crate) not_shrunk: Option<String>,
 }
 
 impl Failure {
@@ -138,6 +145,14 @@ impl Failure {
         &self.0.report
     }
 
+    /// The smallest schedule that was found to fail for the same cause, where
+    /// [`Builder::shrink`](crate::Builder::shrink) asks for one and there is one: not for a limit
+    /// that was reached, which a schedule that lets only one thread run reaches too, nor for a
+    /// run that cannot be replayed.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.0.schedule.as_ref()
+    }
+
     /// The line that replays the failure.
     pub fn replay_line(&self) -> &str {
         &self.0.replay
@@ -149,6 +164,12 @@ impl fmt::Display for Failure {
         let Report { seed, strategy, hash, steps, virtual_time, counters, .. } = &self.0.report;
         writeln!(f, "seed {seed:#x}: {}", self.0.kind)?;
         writeln!(f, "  {}", self.0.message)?;
+        if let Some(schedule) = &self.0.schedule {
+            write!(f, "{schedule}")?;
+        }
+        if let Some(why) = &self.0.not_shrunk {
+            writeln!(f, "no smallest schedule: {why}")?;
+        }
         if !self.0.threads.is_empty() {
             writeln!(f, "threads alive:")?;
             for thread in &self.0.threads {
@@ -169,6 +190,9 @@ impl fmt::Display for Failure {
         )?;
         if let Some(path) = &self.0.tape_path {
             writeln!(f, "tape: VOLT_TAPE={} replays its decisions", path.display())?;
+        }
+        if let Some(path) = self.0.schedule.as_ref().and_then(Schedule::tape_path) {
+            writeln!(f, "tape: VOLT_TAPE={} replays the smallest schedule", path.display())?;
         }
         write!(f, "replay: {}", self.0.replay)
     }

@@ -44,6 +44,7 @@
 //! | `network` | the state machine behind [`net`] |
 //! | `disk` | the state machine behind [`fs`] |
 //! | `decide` | the decision source: strategies, search, tape |
+//! | `shrink` | the smallest schedule that fails, and why it does |
 //! | `interpose` | system calls that simulated threads must not make |
 
 pub mod atomic;
@@ -70,6 +71,7 @@ mod kernel;
 mod local;
 mod network;
 mod runner;
+mod shrink;
 mod sim;
 mod sweep;
 mod test;
@@ -78,6 +80,7 @@ pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
 pub use failure::{Failure, FailureKind, Report};
 pub use kernel::Counters;
+pub use shrink::{Schedule, ScheduleEvent};
 pub use sim::{Builder, Sim};
 pub use sweep::{FailureGroup, Sweep, SweepReport};
 pub use test::{TestOptions, check, run_check, run_machine};

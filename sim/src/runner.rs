@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decide::tape::Recorder;
-use crate::decide::{Dfs, Length, Prepared, Profile, Strategy};
+use crate::decide::{Dfs, Guide, Length, Prepared, Profile, Strategy};
 use crate::failure::{Details, Failure, Report};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
@@ -29,6 +29,8 @@ pub(crate) struct Job {
     /// Whether the replay line must name the strategy.
     pub(crate) names_strategy: bool,
     pub(crate) planted: Option<&'static str>,
+    /// How long to look for the smallest schedule that fails; zero is not at all.
+    pub(crate) shrink: Duration,
     /// How long a run is, where it is known.
     pub(crate) length: Option<Length>,
     pub(crate) body: Arc<dyn Fn() + Send + Sync>,
@@ -44,6 +46,8 @@ pub(crate) struct Runner {
     profile: Option<Arc<Profile>>,
     /// The depth-first search that the runs are, between two of them.
     search: Option<Box<Dfs>>,
+    /// What answers the decisions of the next run, instead of the strategy.
+    guide: Option<Box<Guide>>,
     /// Some run has touched a cell whose races can be found.
     find_races: bool,
     /// The next run counts what threads do.
@@ -67,6 +71,7 @@ impl Runner {
             length,
             profile: None,
             search: None,
+            guide: None,
             find_races,
             counts: false,
             thread_is_used: false,
@@ -166,9 +171,10 @@ impl Runner {
             return outcome;
         }
         self.find_races = true;
+        self.guide = outcome.guide;
         self.recorder = outcome.recorder;
         let log = match outcome.log {
-            EventLog::Off => EventLog::Off,
+            EventLog::Off | EventLog::Last(_) => EventLog::Off,
             EventLog::Record(_) => EventLog::Record(Vec::new()),
             EventLog::Compare { first, .. } => EventLog::Compare { first, next: 0 },
         };
@@ -179,12 +185,37 @@ impl Runner {
         outcome
     }
 
+    /// A run by `guide`, on an OS thread of its own, and its tape.
+    pub(crate) fn execute_guided(&mut self, seed: u64, guide: Guide) -> (Outcome, Vec<u8>) {
+        let strategy = self.job.strategy.clone();
+        let wants_tape = guide.notes_steps();
+        // A depth-first search goes on where it was.
+        let search = self.search.take();
+        self.guide = Some(Box::new(guide));
+        let mut outcome =
+            self.on_new_thread(|runner| runner.execute(seed, &strategy, EventLog::Off));
+        self.search = search;
+        self.recorder = outcome.recorder.take();
+        let recorder = self.recorder.as_mut().filter(|_| wants_tape);
+        let tape = recorder.map_or_else(Vec::new, Recorder::bytes);
+        (outcome, tape)
+    }
+
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+
     fn execute_once(&mut self, seed: u64, strategy: &Strategy, log: EventLog) -> Outcome {
         let recorder = self.recorder.take().unwrap_or_else(|| {
             let recorder = Recorder::new();
             self.watch.tape(recorder.path());
             recorder
         });
+        let guide = self.guide.take();
+        let mut limits = self.job.limits;
+        if let Some(guide) = &guide {
+            limits.steps = limits.steps.min(guide.step_limit());
+        }
         let plan = Plan {
             seed,
             strategy: strategy.clone(),
@@ -193,8 +224,9 @@ impl Runner {
                 profile: self.profile.clone(),
                 search: self.search.take(),
                 counts: self.counts,
+                guide,
             },
-            limits: self.job.limits,
+            limits,
             whole_machine: self.job.whole_machine,
             find_races: self.find_races,
             planted: self.job.planted,
@@ -230,7 +262,7 @@ impl Runner {
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
-                let tape_path = self.save_tape(seed, &tape);
+                let tape_path = self.save_tape(seed, &tape, "");
                 let replay = match &tape_path {
                     // Its place in the search is not in the seed.
                     Some(path) if matches!(self.job.strategy, Strategy::Dfs { .. }) => {
@@ -243,10 +275,13 @@ impl Runner {
                     message: stop.message,
                     threads: stop.threads,
                     tasks: stop.tasks,
+                    places: stop.places,
                     report,
                     tape_path,
                     tape,
                     replay,
+                    schedule: None,
+                    not_shrunk: None,
                 })))
             }
         };
@@ -269,10 +304,12 @@ impl Runner {
         format!("{variables} cargo test --features sim {name}").trim_end().to_owned()
     }
 
-    fn save_tape(&self, seed: u64, tape: &[u8]) -> Option<PathBuf> {
+    /// Writes a tape into the folder for temporary files; `suffix` tells it from the others of
+    /// its seed.
+    pub(crate) fn save_tape(&self, seed: u64, tape: &[u8], suffix: &str) -> Option<PathBuf> {
         let name = self.job.name.as_deref().unwrap_or("simulation").replace("::", "-");
         let id = std::process::id();
-        let path = std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{id}.tape"));
+        let path = std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{id}{suffix}.tape"));
         std::fs::write(&path, tape).ok()?;
         Some(path)
     }

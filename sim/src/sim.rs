@@ -17,6 +17,8 @@ const CHECK_STEPS: u64 = 20_000_000;
 /// Steps that a whole machine may take.
 const MACHINE_STEPS: u64 = 50_000_000;
 const VIRTUAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a test that reads the environment looks for the smallest schedule that fails.
+const SHRINK: Duration = Duration::from_secs(5);
 
 /// A simulation that is ready to run one seed.
 ///
@@ -50,6 +52,7 @@ pub struct Builder {
     check_determinism: bool,
     name: Option<String>,
     planted: Option<&'static str>,
+    shrink: Option<Duration>,
     length: Option<Length>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
@@ -66,6 +69,7 @@ impl Sim {
             check_determinism: false,
             name: None,
             planted: None,
+            shrink: None,
             length: None,
             strategy_from_environment: false,
         }
@@ -137,6 +141,40 @@ impl Builder {
         self
     }
 
+    /// How long to look, when a run fails, for the smallest schedule that fails for the same
+    /// cause: see [`Failure::schedule`]. Not at all unless set or, with
+    /// [`from_environment`](Builder::from_environment), for five seconds; zero is off. The time
+    /// ends the search and steers nothing else in it, and the search also ends by itself.
+    ///
+    /// The program is run anew for each schedule that is tried, up to 5,000 times.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use volt_sim::sync::atomic::{AtomicU32, Ordering};
+    /// use volt_sim::{Sim, thread};
+    ///
+    /// let sweep = Sim::builder().shrink(Duration::from_secs(5)).sweep(0..1_000);
+    /// let report = sweep.check(|| {
+    ///     let count = Arc::new(AtomicU32::new(0));
+    ///     let threads = [(); 2].map(|()| {
+    ///         let count = Arc::clone(&count);
+    ///         thread::spawn(move || {
+    ///             let seen = count.load(Ordering::SeqCst);
+    ///             count.store(seen + 1, Ordering::SeqCst);
+    ///         })
+    ///     });
+    ///     threads.map(|thread| thread.join().unwrap());
+    ///     assert_eq!(count.load(Ordering::SeqCst), 2);
+    /// });
+    /// let schedule = report.failure().and_then(|failure| failure.schedule());
+    /// assert_eq!(schedule.map(|schedule| schedule.preemptions()), Some(1));
+    /// ```
+    pub fn shrink(mut self, time: Duration) -> Builder {
+        self.shrink = Some(time);
+        self
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim { builder: self }
@@ -186,6 +224,7 @@ impl Builder {
             self.strategy = Strategy::Tape(path);
         }
         self.check_determinism |= environment.check_determinism;
+        self.shrink = environment.shrink.or(self.shrink).or(Some(SHRINK));
         let mut sweep = Sweep::new(self, seeds).keep_going(environment.keep_going);
         sweep.set_shard(shard);
         match environment.jobs {
@@ -205,6 +244,7 @@ impl Builder {
             name: self.name.clone().or_else(crate::runner::test_name),
             names_strategy: self.strategy_from_environment,
             planted: self.planted,
+            shrink: self.shrink.unwrap_or(Duration::ZERO),
             length: self.length,
             body,
         }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::decide::storage::left_behind;
 use crate::decide::{Length, Strategy};
 use crate::runner;
 use crate::sim::{Builder, Sim};
@@ -168,16 +169,28 @@ impl TestOptions {
         if let Some(strategy) = strategy {
             command.env("VOLT_STRATEGY", strategy);
         }
-        match command.output() {
-            Err(error) => Err(ProcessFailure(format!("no process for seed {seed:#x}: {error}"))),
-            Ok(output) if !output.status.success() => Err(ProcessFailure(format!(
-                "the process of seed {seed:#x} ended with {}:\n{}{}",
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let process = command.spawn().map(|process| (process.id(), process.wait_with_output()));
+        let (number, output) = match process {
+            Ok((number, Ok(output))) => (number, output),
+            Err(error) | Ok((_, Err(error))) => {
+                return Err(ProcessFailure(format!("no process for seed {seed:#x}: {error}")));
+            }
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            // A process that ended in the middle of a run has no report to name its tape in.
+            let tapes: String = left_behind(number)
+                .iter()
+                .map(|path| format!("\ntape: VOLT_TAPE={} replays it", path.display()))
+                .collect();
+            return Err(ProcessFailure(format!(
+                "the process of seed {seed:#x} ended with {}:\n{said}{}{tapes}",
                 output.status,
-                String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)
-            ))),
-            Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            )));
         }
+        Ok(said.into_owned())
     }
 }
 

@@ -167,6 +167,38 @@ impl SimBuilder {
         SimBuilder(self.0.plant(name))
     }
 
+    /// How long to look, when a run fails, for the smallest schedule that fails for the same cause:
+    /// see [`Failure::schedule`]. Not at all unless set or, with
+    /// [`from_environment`](SimBuilder::from_environment), for five seconds; zero is off.
+    ///
+    /// The program is run anew for each schedule that is tried, up to 5,000 times.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use volt::sim::sync::atomic::{AtomicU32, Ordering};
+    /// use volt::sim::{Sim, thread};
+    ///
+    /// let sweep = Sim::builder().shrink(Duration::from_secs(5)).sweep(0..1_000);
+    /// let report = sweep.check(|| {
+    ///     let count = Arc::new(AtomicU32::new(0));
+    ///     let threads = [(); 2].map(|()| {
+    ///         let count = Arc::clone(&count);
+    ///         thread::spawn(move || {
+    ///             let seen = count.load(Ordering::SeqCst);
+    ///             count.store(seen + 1, Ordering::SeqCst);
+    ///         })
+    ///     });
+    ///     threads.map(|thread| thread.join().unwrap());
+    ///     assert_eq!(count.load(Ordering::SeqCst), 2);
+    /// });
+    /// let schedule = report.failure().and_then(|failure| failure.schedule());
+    /// assert_eq!(schedule.map(|schedule| schedule.preemptions()), Some(1));
+    /// ```
+    pub fn shrink(self, time: Duration) -> SimBuilder {
+        SimBuilder(self.0.shrink(time))
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim(self.0.build())

@@ -5,6 +5,7 @@
 //!   thread to run ──► Strategy (random, PCT, POS, SURW) ─┐
 //!   other choices ──► a stream per level ────────────────┼──► tape, written ahead ──► answer
 //!   search ─────────► Dfs, kept from run to run ─────────┤                            in 0..n
+//!   shrinking ──────► Guide ─────────────────────────────┤
 //!   replay ─────────► Tape ──────────────────────────────┘
 //! ```
 //!
@@ -12,11 +13,12 @@
 //! reshuffle the others.
 
 mod dfs;
+mod guide;
 mod length;
 mod pct;
 mod pos;
 mod profile;
-mod storage;
+pub(crate) mod storage;
 mod strategy;
 mod stream;
 mod surw;
@@ -25,6 +27,7 @@ pub(crate) mod tape;
 pub use strategy::{ParseStrategyError, Strategy};
 
 pub(crate) use dfs::Dfs;
+pub(crate) use guide::{Departure, Guide, Step};
 pub(crate) use length::Length;
 pub(crate) use profile::Profile;
 
@@ -45,7 +48,7 @@ use tape::{Recorder, Tape};
 const FAIR_AFTER: u64 = 10_000;
 
 /// What a decision is about. The number is part of the tape format: add at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Kind {
     /// Which runnable thread runs next.
@@ -143,6 +146,7 @@ enum Chooser {
     /// As random; what threads do is counted.
     Census(Census),
     Dfs(Box<Dfs>),
+    Guided(Box<Guide>),
     Tape(Tape),
 }
 
@@ -157,6 +161,8 @@ pub(crate) struct Prepared {
     pub(crate) search: Option<Box<Dfs>>,
     /// Count what threads do, for the runs to come; the run takes a random walk.
     pub(crate) counts: bool,
+    /// Answers the decisions in place of the strategy.
+    pub(crate) guide: Option<Box<Guide>>,
 }
 
 /// What a run leaves to the next.
@@ -164,6 +170,7 @@ pub(crate) struct Finished {
     pub(crate) recorder: Recorder,
     pub(crate) profile: Option<Profile>,
     pub(crate) search: Option<Box<Dfs>>,
+    pub(crate) guide: Option<Box<Guide>>,
 }
 
 /// The decision source of one run.
@@ -186,8 +193,13 @@ impl Decider {
         recorder: Recorder,
     ) -> (Decider, String) {
         let mut streams = [0, 1, 2, 3].map(|level| Stream::new(seed, level));
+        let Prepared { length, profile, search, counts, guide } = prepared;
+        if let Some(mut guide) = guide {
+            guide.begin();
+            let chooser = Chooser::Guided(guide);
+            return (Decider::with(chooser, streams, recorder), "guided".to_owned());
+        }
         let interleaving = &mut streams[Level::Interleaving as usize];
-        let Prepared { length, profile, search, counts } = prepared;
         let (chooser, drawn) = match strategy.draw(interleaving) {
             Walk::Random if counts => (Chooser::Census(Census::new()), "random".to_owned()),
             Walk::Random => (Chooser::Random, "random".to_owned()),
@@ -216,9 +228,11 @@ impl Decider {
             }
             Walk::Tape(tape) => (Chooser::Tape(tape), "tape".to_owned()),
         };
-        let decider =
-            Decider { chooser, streams, recorder, decisions: 0, thread_choices: 0, mismatch: None };
-        (decider, drawn)
+        (Decider::with(chooser, streams, recorder), drawn)
+    }
+
+    fn with(chooser: Chooser, streams: [Stream; 4], recorder: Recorder) -> Decider {
+        Decider { chooser, streams, recorder, decisions: 0, thread_choices: 0, mismatch: None }
     }
 
     /// Which of `runnable` runs next; `current` is the thread that asks, `yielding` whether it
@@ -234,8 +248,11 @@ impl Decider {
     ) -> u32 {
         let count = runnable.len() as u32;
         if count == 1 {
-            if matches!(self.chooser, Chooser::Pos(_) | Chooser::Surw(_) | Chooser::Census(_)) {
-                self.ran_alone(runnable[0], &posted);
+            if matches!(
+                self.chooser,
+                Chooser::Pos(_) | Chooser::Surw(_) | Chooser::Census(_) | Chooser::Guided(_)
+            ) {
+                self.ran_alone(runnable[0], current, &posted);
             }
             return runnable[0];
         }
@@ -278,6 +295,10 @@ impl Decider {
                 let answer = search.choose_thread(runnable, current, yielding);
                 self.or_mismatch(answer)
             }
+            Chooser::Guided(guide) => {
+                let answer = guide.choose_thread(runnable, current, yielding, posted);
+                self.or_mismatch(answer)
+            }
             Chooser::Tape(_) => self.replay(Kind::Thread, u64::from(count)) as u32,
             Chooser::Random | Chooser::Pct(_) => unreachable!("chosen in line"),
         }
@@ -285,11 +306,17 @@ impl Decider {
 
     /// The only runnable thread goes on, which some strategies must know.
     #[inline(never)]
-    fn ran_alone(&mut self, thread: u32, posted: &dyn Fn(u32) -> Operation) {
+    fn ran_alone(&mut self, thread: u32, current: u32, posted: &dyn Fn(u32) -> Operation) {
         match &mut self.chooser {
             Chooser::Pos(pos) => pos.ran_alone(thread),
             Chooser::Surw(surw) => surw.ran_alone(thread, posted(thread)),
             Chooser::Census(census) => census.executed(thread, posted(thread)),
+            Chooser::Guided(guide) => {
+                // One possibility is not on a tape, so nothing can differ from it. Whether the
+                // thread yields makes no difference either.
+                let answer = guide.choose_thread(&[thread], current, false, posted);
+                self.or_mismatch(answer);
+            }
             _ => {}
         }
     }
@@ -319,6 +346,10 @@ impl Decider {
                     None => self.streams[kind.level() as usize].below_u64(n),
                 }
             }
+            Chooser::Guided(guide) => {
+                let answer = guide.choose(kind, n);
+                self.or_mismatch(answer)
+            }
             _ => self.streams[kind.level() as usize].below_u64(n),
         };
         self.record(kind, n, answer);
@@ -327,8 +358,14 @@ impl Decider {
 
     /// Eight bytes of entropy: a decision among all 64-bit words.
     pub(crate) fn entropy(&mut self) -> u64 {
-        let answer = match &self.chooser {
+        let answer = match &mut self.chooser {
             Chooser::Tape(_) => self.replay(Kind::Entropy, u64::MAX),
+            Chooser::Guided(guide) => {
+                // Drawn although it may not be needed: the n-th word is always the same.
+                let plain = self.streams[Level::Environment as usize].next_u64();
+                let answer = guide.entropy(plain);
+                self.or_mismatch(answer)
+            }
             _ => self.streams[Level::Environment as usize].next_u64(),
         };
         self.record(Kind::Entropy, u64::MAX, answer);
@@ -368,6 +405,7 @@ impl Decider {
         match &self.chooser {
             Chooser::Tape(tape) => tape.left(),
             Chooser::Dfs(search) => self.mismatch.clone().or_else(|| search.left()),
+            Chooser::Guided(guide) => self.mismatch.clone().or_else(|| guide.left()),
             _ => None,
         }
     }
@@ -391,11 +429,14 @@ impl Decider {
 
     /// What the run leaves to the next: the recorder, with its tape, among it.
     pub(crate) fn finish(self) -> Finished {
-        let (profile, search) = match self.chooser {
-            Chooser::Census(census) => (Some(census.finish()), None),
-            Chooser::Dfs(search) => (None, Some(search)),
-            _ => (None, None),
-        };
-        Finished { recorder: self.recorder, profile, search }
+        let mut finished =
+            Finished { recorder: self.recorder, profile: None, search: None, guide: None };
+        match self.chooser {
+            Chooser::Census(census) => finished.profile = Some(census.finish()),
+            Chooser::Dfs(search) => finished.search = Some(search),
+            Chooser::Guided(guide) => finished.guide = Some(guide),
+            _ => {}
+        }
+        finished
     }
 }

@@ -1,9 +1,32 @@
 //! Where a tape is written: a shared mapping of a file, which outlives an abort of the process;
 //! memory where no file can be mapped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FIRST_WORDS: usize = 1 << 18;
+
+/// Where tapes are while their process lives. Memory-backed where the system has it: nothing is
+/// ever written to a disk.
+fn folders() -> [PathBuf; 2] {
+    [PathBuf::from("/dev/shm"), std::env::temp_dir()]
+}
+
+/// What the names of the tapes of a process begin with.
+fn prefix(process: u32) -> String {
+    format!("volt-{process}-")
+}
+
+/// The tapes that a process left behind when it was ended in the middle of a run.
+pub(crate) fn left_behind(process: u32) -> Vec<PathBuf> {
+    let prefix = prefix(process);
+    let entries = folders().into_iter().filter_map(|folder| folder.read_dir().ok()).flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_tape = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&prefix) && name.ends_with(".tape")
+    };
+    paths.filter(is_tape).collect()
+}
 
 pub(super) struct Storage {
     #[cfg(unix)]
@@ -81,14 +104,9 @@ mod mapping {
 
     impl Mapping {
         pub(super) fn new(words: usize) -> Option<Mapping> {
-            let name = format!(
-                "volt-{}-{}.tape",
-                std::process::id(),
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            );
-            // Memory-backed where the system has it: nothing is ever written to a disk.
-            let folders = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
-            for folder in folders {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}{number}.tape", super::prefix(std::process::id()));
+            for folder in super::folders() {
                 let path = folder.join(&name);
                 let options = OpenOptions::new()
                     .read(true)

@@ -100,7 +100,8 @@ impl Tape {
         Tape::parse(&bytes).map_err(|error| format!("the tape {} {error}", path.display()))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Tape, String> {
+    /// Reads a tape from memory.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Tape, String> {
         if bytes.len() < HEADER_WORDS * 4 || bytes[..8] != MAGIC {
             return Err("is not a tape: it does not begin with \"volttape\"".to_owned());
         }
@@ -129,6 +130,12 @@ impl Tape {
 
     pub(crate) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Back to the first decision.
+    pub(super) fn rewind(&mut self) {
+        self.next = 0;
+        self.decision = 0;
     }
 
     /// The recorded answer to the next decision, which must be of this kind and size.

@@ -5,6 +5,8 @@ use super::event::Event;
 /// What two runs of a seed are compared by.
 pub(crate) enum EventLog {
     Off,
+    /// The end of a run that comes near its limit of steps.
+    Last(Vec<Event>),
     /// The first run writes its events down.
     Record(Vec<Event>),
     /// The second compares as it goes.
@@ -20,7 +22,7 @@ impl EventLog {
     pub(super) fn note(&mut self, event: Event) -> Option<String> {
         match self {
             EventLog::Off => None,
-            EventLog::Record(events) => {
+            EventLog::Last(events) | EventLog::Record(events) => {
                 events.push(event);
                 None
             }

@@ -15,6 +15,8 @@ use super::thread_table::WaitFor;
 
 /// How long a world with nothing left to do waits for the outside before it says deadlock.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+/// The same in one of the many runs that look for the smallest schedule of a failure.
+pub(crate) const SHORT_GRACE: Duration = Duration::from_millis(20);
 
 pub(crate) struct ExternalWake {
     pub(crate) wait_for: WaitFor,

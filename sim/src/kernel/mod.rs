@@ -22,6 +22,7 @@ mod event_log;
 pub(crate) mod external;
 mod hash;
 pub(crate) mod identity;
+mod livelock;
 pub(crate) mod locals;
 pub(crate) mod native_tls;
 pub(crate) mod network;
@@ -37,6 +38,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decide::{Decider, Kind};
 use crate::disk::Disks;
@@ -112,6 +114,8 @@ pub(crate) struct Stop {
     pub(crate) message: String,
     pub(crate) threads: Vec<String>,
     pub(crate) tasks: Vec<String>,
+    /// Where threads wait for something else than the end of another one.
+    pub(crate) places: Vec<String>,
 }
 
 /// Limits of one run.
@@ -163,6 +167,8 @@ pub(crate) struct World {
     whole_machine: bool,
     /// Whether vector clocks are kept.
     find_races: bool,
+    /// How long it waits for the outside before it says deadlock.
+    grace: Duration,
     /// The bug that the run has planted.
     planted: Option<&'static str>,
     state: UnsafeCell<State>,
@@ -288,8 +294,11 @@ impl World {
         let switch = self.with(|state| {
             state.maybe_jump();
             state.ring_alarms();
-            state.look_at =
-                state.limits.steps.min(state.jump_at).min(state.steps + state.look_after);
+            state.look_at = state
+                .watch_end()
+                .min(state.limits.steps)
+                .min(state.jump_at)
+                .min(state.steps + state.look_after);
             match state.over_limit() {
                 Some(stop) => Err(stop),
                 None => Ok(state.choose_next(yielding)),
@@ -427,7 +436,8 @@ impl World {
             if state.stop.is_none() {
                 let threads = state.threads.describe(&state.net);
                 let tasks = state.laws.describe();
-                state.stop = Some(Stop { kind, message, threads, tasks });
+                let places = state.threads.waiting_places();
+                state.stop = Some(Stop { kind, message, threads, tasks, places });
             }
             state.ended = true;
         });
@@ -522,7 +532,7 @@ impl World {
         if !waits_outside {
             return false;
         }
-        let came = outside(|| self.inbox.wait(external::GRACE));
+        let came = outside(|| self.inbox.wait(self.grace));
         self.take_external_wakes();
         came
     }
@@ -681,6 +691,19 @@ impl State {
         self.jump_at = self.steps + 1 + self.decider.choose(Kind::ClockJump, JUMP_WITHIN);
     }
 
+    /// Near the limit of steps events are noted, to tell a livelock from a long run; the step at
+    /// which that begins, while it has not.
+    fn watch_end(&mut self) -> u64 {
+        let begins = self.limits.steps.saturating_sub(livelock::WINDOW);
+        if self.steps < begins {
+            return begins;
+        }
+        if matches!(self.log, EventLog::Off) {
+            self.log = EventLog::Last(Vec::new());
+        }
+        u64::MAX
+    }
+
     /// Forgets alarms of waits that ended before them.
     fn drop_stale_alarms(&mut self) {
         let threads = &self.threads;
@@ -711,10 +734,17 @@ impl State {
         if self.steps >= self.limits.steps {
             let limit = self.limits.steps;
             let message = format!("the run took {limit} steps, its limit, and has not ended");
-            return Some((FailureKind::Limit, message));
+            let repeats = match &self.log {
+                EventLog::Last(events) | EventLog::Record(events) => livelock::describe(events),
+                EventLog::Off | EventLog::Compare { .. } => None,
+            };
+            return Some(match repeats {
+                Some(repeats) => (FailureKind::Livelock, format!("{message}; {repeats}")),
+                None => (FailureKind::Limit, message),
+            });
         }
         if self.clock.now() > self.limits.nanoseconds {
-            let limit = std::time::Duration::from_nanos(self.limits.nanoseconds);
+            let limit = Duration::from_nanos(self.limits.nanoseconds);
             let message = format!("the run took {limit:?} of virtual time, its limit");
             return Some((FailureKind::Limit, message));
         }

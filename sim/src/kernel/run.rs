@@ -24,7 +24,7 @@ use super::{
     Clock, Counters, EventLog, JUMP_WITHIN, LOOK_AFTER, Limits, State, Stop, WORLD, World, outside,
 };
 use crate::decide::tape::Recorder;
-use crate::decide::{Decider, Dfs, Prepared, Profile, Strategy};
+use crate::decide::{Decider, Dfs, Guide, Prepared, Profile, Strategy};
 use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::laws::Laws;
@@ -67,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) profile: Option<Profile>,
     /// The search that the run was a part of.
     pub(crate) search: Option<Box<Dfs>>,
+    /// What answered the decisions, where that was no strategy.
+    pub(crate) guide: Option<Box<Guide>>,
 }
 
 /// Numbers worlds, from 1. A plain counter: nothing in a run depends on its value.
@@ -83,6 +85,7 @@ pub(crate) fn run(
     let began = Instant::now();
     recorder.start(plan.seed);
     let replays = matches!(plan.strategy, Strategy::Tape(_));
+    let is_guided = plan.prepared.guide.is_some();
     let (decider, strategy) = Decider::new(plan.seed, &plan.strategy, plan.prepared, recorder);
     let inbox = Arc::new(Inbox::new());
     let look_after = if replays { 1 } else { LOOK_AFTER };
@@ -91,6 +94,7 @@ pub(crate) fn run(
         seed: plan.seed,
         whole_machine: plan.whole_machine,
         find_races: plan.find_races,
+        grace: if is_guided { external::SHORT_GRACE } else { external::GRACE },
         planted: plan.planted,
         state: UnsafeCell::new(State {
             threads: ThreadTable::new(),
@@ -138,6 +142,7 @@ pub(crate) fn run(
                 message: format!("no stack for the first simulated thread: {error}"),
                 threads: Vec::new(),
                 tasks: Vec::new(),
+                places: Vec::new(),
             });
         }),
     }
@@ -289,18 +294,26 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
             message,
             threads: Vec::new(),
             tasks: Vec::new(),
+            places: Vec::new(),
         });
     }
     if state.stop.is_none()
         && let Some(message) = state.log.ended_early().or_else(|| state.decider.misfit())
     {
         let kind = FailureKind::Nondeterminism;
-        state.stop = Some(Stop { kind, message, threads: Vec::new(), tasks: Vec::new() });
+        let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
+        state.stop = Some(Stop { kind, message, threads, tasks, places });
     }
     state.counters.abandoned = abandoned;
     state.counters.decisions = state.decider.decisions();
     state.counters.thread_choices = state.decider.thread_choices();
-    let finished = state.decider.finish();
+    let mut finished = state.decider.finish();
+    if let Some(guide) = &mut finished.guide
+        && guide.notes_steps()
+    {
+        let threads = (0..).zip(state.threads.all());
+        guide.name_threads(threads.map(|(number, it)| it.who(number, &state.net)).collect());
+    }
     Outcome {
         stop: state.stop,
         strategy,
@@ -315,5 +328,6 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         recorder: Some(finished.recorder),
         profile: finished.profile,
         search: finished.search,
+        guide: finished.guide,
     }
 }

@@ -210,6 +210,19 @@ impl ThreadTable {
         (0..).zip(&self.threads).filter(move |(_, thread)| waits(thread)).map(|(number, _)| number)
     }
 
+    /// Where threads wait for something else than the end of another one, each place once.
+    pub(crate) fn waiting_places(&self) -> Vec<String> {
+        let waits = |thread: &&Thread| match thread.status {
+            Status::Blocked(WaitFor::Exit(_)) | Status::Runnable | Status::Finished => false,
+            Status::Blocked(_) => true,
+        };
+        let waiting = self.threads.iter().filter(waits);
+        let mut places: Vec<String> = waiting.map(|thread| show(thread.operation.place)).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+
     /// A line for each thread that has not finished: who it is, what it waits for, and where.
     pub(crate) fn describe(&self, net: &Net) -> Vec<String> {
         let unfinished = |(_, thread): &(u32, &Thread)| thread.status != Status::Finished;

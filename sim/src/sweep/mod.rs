@@ -25,10 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decide::Strategy;
+use crate::failure::Failure;
 use crate::runner::Runner;
+use crate::shrink;
 use crate::sim::Builder;
 use cause::Cause;
-use deal::{Deal, Dealt, Hand, SweepOutcome};
+use deal::{Deal, Dealt, Group, Hand, SweepOutcome};
 use interrupt::Listening;
 use pool::Jobs;
 use progress::Progress;
@@ -174,13 +176,23 @@ impl Sweep {
             jobs,
             name: job.name.clone(),
         };
-        let Ended { outcome, seeds, stopped_by, elapsed } = run(conditions, Runner::new(job));
+        let Ended { outcome, seeds, stopped_by, elapsed } =
+            run(conditions, Runner::new(job.clone()));
+        // Not on the way: a lower seed may fail yet, and other threads are running seeds. Nor
+        // when somebody waits for the end.
+        let shrunk = |group: Group<Failure>| match stopped_by {
+            Some(_) => FailureGroup::from(group),
+            None => FailureGroup::from(Group {
+                failure: shrink::shrink(&mut Runner::new(job.clone()), group.failure),
+                ..group
+            }),
+        };
         SweepReport {
             runs: outcome.runs,
             seeds,
             failed: outcome.failed,
             exhausted: outcome.exhausted && outcome.groups.is_empty(),
-            groups: outcome.groups.into_iter().map(FailureGroup::from).collect(),
+            groups: outcome.groups.into_iter().map(shrunk).collect(),
             last: outcome.last,
             stopped_by,
             elapsed,
