@@ -12,7 +12,7 @@ use super::tape::Tape;
 use crate::kernel::event::Operation;
 
 /// One more than the largest number of a kind.
-const KINDS: usize = Kind::Disk as usize + 1;
+const KINDS: usize = Kind::Ring as usize + 1;
 /// The most steps that are noted: a run of more is too long to be read.
 const MOST_NOTED: usize = 1 << 20;
 
@@ -194,10 +194,16 @@ impl Guide {
                 let index = tape.next(Kind::Thread, runnable.len() as u64)?;
                 runnable.get(index as usize).copied().unwrap_or(plain)
             }
-            Source::Departures(answers) => {
-                let answer = answers.get(&site).map(|thread| *thread as u32);
-                answer.filter(|thread| runnable.contains(thread)).unwrap_or(plain)
-            }
+            Source::Departures(answers) => match answers.get(&site) {
+                None => plain,
+                Some(thread) if runnable.contains(&(*thread as u32)) => *thread as u32,
+                // That thread cannot run, now that an earlier departure is gone. What counts is
+                // often that another one does.
+                Some(_) => {
+                    let others = runnable.iter().copied().filter(|thread| *thread != plain);
+                    next_by_number(others, current).unwrap_or(plain)
+                }
+            },
         };
         if chosen != plain {
             self.departures.push(Departure { site, answer: u64::from(chosen) });
@@ -341,8 +347,12 @@ fn plainest_thread(runnable: &[u32], current: u32, yielding: bool) -> u32 {
     if !yielding && runnable.contains(&current) {
         return current;
     }
-    let round = |thread: &u32| (*thread <= current, *thread);
-    runnable.iter().copied().min_by_key(round).unwrap_or(current)
+    next_by_number(runnable.iter().copied(), current).unwrap_or(current)
+}
+
+/// The first of `threads` that comes after `current`, round.
+fn next_by_number(threads: impl Iterator<Item = u32>, current: u32) -> Option<u32> {
+    threads.min_by_key(|thread| (*thread <= current, *thread))
 }
 
 #[cfg(test)]

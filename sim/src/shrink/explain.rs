@@ -24,6 +24,10 @@ struct Run {
     preemptions: usize,
 }
 
+/// Another order of a run's threads: two of its steps change places. With it, how much of the order
+/// there is until both are done.
+type Reorder = fn(&[Run], usize, usize) -> (Vec<u32>, usize);
+
 /// The places, among all steps of the run of `guide`, of the two that explain its failure. Each
 /// pair is tried by a run in which the second comes right before the first; then by one in which
 /// the first comes after all that others did until its thread ran again, the pre-emption so much
@@ -31,8 +35,7 @@ struct Run {
 pub(super) fn explain(trials: &mut Trials<'_>, guide: &Guide) -> Option<[usize; 2]> {
     let runs = runs(guide.steps()?);
     let pairs = pairs(&runs);
-    let ways: [fn(&[Run], usize, usize) -> (Vec<u32>, usize); 2] = [swapped, held_back];
-    for reorder in ways {
+    for reorder in [swapped, held_back as Reorder] {
         for &(first, second) in pairs.iter().take(MOST_PAIRS) {
             if trials.is_over() {
                 return None;

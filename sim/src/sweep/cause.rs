@@ -79,7 +79,10 @@ fn length_of_number(text: &str) -> usize {
         2 => it.is_ascii_hexdigit(),
         _ => it.is_ascii_digit(),
     };
-    prefix + digits.find(|it: char| !is_digit(it)).unwrap_or(digits.len())
+    let end = prefix + digits.find(|it: char| !is_digit(it)).unwrap_or(digits.len());
+    // Its unit goes with it: what is 900 ms now is 1.1 s then.
+    let unit = text[end..].find(|it: char| !it.is_alphabetic());
+    unit.map_or(text.len(), |unit| end + unit)
 }
 
 #[cfg(test)]
@@ -96,6 +99,7 @@ mod tests {
                 "thread # \"worker-#\" at src/a.rs:10:5: no",
             ),
             ("src/a.rs:10:5, src/b.rs:7", "src/a.rs:10:5, src/b.rs:7"),
+            ("after 5ms or 61.5s", "after # or #.#"),
             ("no number", "no number"),
             ("", ""),
             ("µ 5 µ", "µ # µ"),
