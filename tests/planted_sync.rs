@@ -128,6 +128,12 @@ fn a_channel_that_is_over_while_room_is_set_aside() {
 }
 
 #[test]
+fn room_that_is_given_back_silently() {
+    let program = channels::room_that_is_given_back_ends_a_closed_channel::program;
+    someone_sleeps("channel-unclaims-silently", program);
+}
+
+#[test]
 fn an_answer_waited_for_without_a_second_look() {
     someone_sleeps("oneshot-no-second-look", channels::answers_reach_whoever_asked::program);
 }

@@ -106,7 +106,8 @@ impl<T> Slab<T> {
         let place = table.place_of(token)?;
         let value = place.value.take()?;
         place.generation = (place.generation + 1) & GENERATION_MASK;
-        table.free.push(token & INDEX_MASK);
+        let index = token & INDEX_MASK;
+        table.free.push(mutation!("slab-frees-a-neighbour", index, index.saturating_sub(1)));
         Some(value)
     }
 

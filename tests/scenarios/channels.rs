@@ -178,6 +178,21 @@ scenario!(a_channel_is_not_over_while_room_is_set_aside, || {
     });
 });
 
+scenario!(room_that_is_given_back_ends_a_closed_channel, || {
+    runtime(2).run(|io| async move {
+        for (sender, receiver) in [channel::bounded(1), channel::unbounded()] {
+            let consumer = io.spawn(consume(receiver));
+            let permit = sender.reserve().await.unwrap();
+            sender.close();
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            drop(permit);
+            assert!(consumer.await.unwrap().is_empty());
+        }
+    });
+});
+
 scenario!(answers_reach_whoever_asked, || {
     const QUESTIONS: u32 = 8;
     let runtime = runtime(2);

@@ -64,6 +64,38 @@ scenario!(a_full_ring_overflows_and_loses_nothing, || {
     assert_eq!(ran.load(Ordering::Relaxed), TASKS);
 });
 
+scenario!(a_ring_fills_up_while_it_is_stolen_from, || {
+    // Nearly all that a ring holds, and enough to overflow it.
+    const FIRST: u32 = 250;
+    const MORE: u32 = 30;
+    let ran = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&ran);
+    let runtime = runtime(2);
+    let (begin, first_are_there) = mpsc::channel();
+    // Keeps one worker from stealing until the ring of the other one is nearly full.
+    let thief = runtime.io().spawn(async move { first_are_there.recv().unwrap() });
+    runtime.run(|io| async move {
+        let spawner = io.clone();
+        let tasks = io.spawn(async move {
+            let task = || {
+                let count = Arc::clone(&count);
+                spawner.spawn(async move {
+                    count.fetch_add(1, Ordering::Relaxed);
+                })
+            };
+            let mut tasks: Vec<_> = (0..FIRST).map(|_| task()).collect();
+            begin.send(()).unwrap();
+            tasks.extend((0..MORE).map(|_| task()));
+            tasks
+        });
+        for task in tasks.await.unwrap() {
+            task.await.unwrap();
+        }
+        thief.await.unwrap();
+    });
+    assert_eq!(ran.load(Ordering::Relaxed), FIRST + MORE);
+});
+
 scenario!(two_tasks_that_wake_each_other_let_a_third_run, || {
     use std::future::poll_fn;
     use std::sync::Mutex;

@@ -282,6 +282,21 @@ scenario!(a_timer_is_armed_on_a_thread_outside, || {
     outside.unwrap().join().unwrap();
 });
 
+scenario!(timers_are_armed_outside_while_others_fire, || {
+    let runtime = runtime(1);
+    for _ in 0..4 {
+        let io = runtime.io();
+        let outside = thread::spawn("outside", None, move || {
+            // About when the other timer fires.
+            thread::sleep(millis(1));
+            io.block_on(sleep(&io, millis(2)));
+        });
+        let io = runtime.io();
+        io.block_on(sleep(&io, millis(1)));
+        outside.unwrap().join().unwrap();
+    }
+});
+
 scenario!(a_timer_says_that_its_runtime_is_gone, || {
     let runtime = runtime(2);
     let io = runtime.io();

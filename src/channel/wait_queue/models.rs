@@ -82,14 +82,21 @@ fn the_close_meets_a_receiver_that_goes_to_wait() {
 }
 
 /// The last claimed slot of a closed channel is given back.
+fn receiver_and_last_permit() {
+    let channel = bounded(1);
+    channel.try_reserve().unwrap();
+    channel.close();
+    receiver_and(channel, |channel| channel.unclaim(End::Senders), None);
+}
+
 #[test]
 fn the_last_permit_meets_a_receiver_that_goes_to_wait() {
-    model(|| {
-        let channel = bounded(1);
-        channel.try_reserve().unwrap();
-        channel.close();
-        receiver_and(channel, |channel| channel.unclaim(End::Senders), None);
-    });
+    model(receiver_and_last_permit);
+}
+
+#[test]
+fn unclaims_silently_mutant_is_noticed() {
+    assert!(is_noticed("channel-unclaims-silently", || model(receiver_and_last_permit)));
 }
 
 /// Room comes to be in a full channel while a sender goes to wait.
