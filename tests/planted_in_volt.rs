@@ -146,21 +146,6 @@ fn a_place_freed_that_another_source_has() {
 }
 
 #[test]
-fn slots_that_a_slow_thief_has_claimed_taken_for_free() {
-    let program = scenarios::stealing::a_ring_fills_up_while_it_is_stolen_from::program;
-    found("local-queue-room-ignores-thief", 500, program);
-}
-
-#[test]
-fn a_timer_that_is_armed_while_others_fire_overlooked() {
-    let program = scenarios::timers::timers_are_armed_outside_while_others_fire::program;
-    let builder = Sim::builder().plant("timer-published-unlocked").virtual_time_limit(MINUTE);
-    let report = builder.sweep(0..500).machine(program);
-    let failure = report.failure().expect("nobody fires the timer");
-    println!("timer-published-unlocked: found after {} seeds, {}", report.runs(), failure.kind());
-}
-
-#[test]
 fn a_sentinel_that_leaves_a_stuck_workers_timers() {
     let program = scenarios::stealing::a_stuck_workers_timer_is_fired_by_another::program;
     let within_a_minute =

@@ -171,6 +171,9 @@ pub(crate) struct World {
     grace: Duration,
     /// The bug that the run has planted.
     planted: Option<&'static str>,
+    /// Of the simulated thread that runs; set by the thread itself. Not a thread-local: the block
+    /// of those may change while the thread stands still.
+    yielder: Cell<*const thread_table::ThreadYielder>,
     state: UnsafeCell<State>,
     #[cfg(debug_assertions)]
     lent: Cell<bool>,
@@ -609,29 +612,25 @@ impl World {
     fn suspend(&self) {
         #[cfg(debug_assertions)]
         assert!(!self.lent.get(), "a thread stops while the state is lent");
-        let yielder = running_yielder();
+        let yielder = self.yielder.get();
         // SAFETY: the yielder lives in the frame of the running thread's body, below us on this
         // very stack, so it is valid as long as we run.
         unsafe { (*yielder).suspend(()) };
-        // Other threads that share the block have run, or the block is another one.
-        set_running_yielder(yielder);
-        WORLD.set(ptr::from_ref(self));
+        // Other threads have run.
+        self.yielder.set(yielder);
+        if !self.whole_machine {
+            // The block of thread-locals may be another one now.
+            enter(self);
+        }
     }
 }
 
-thread_local! {
-    /// The yielder of the simulated thread that runs; set by the thread itself.
-    static YIELDER: Cell<*const thread_table::ThreadYielder> = const { Cell::new(ptr::null()) };
-}
-
-#[inline(always)]
-fn running_yielder() -> *const thread_table::ThreadYielder {
-    YIELDER.get()
-}
-
-#[inline(always)]
-pub(crate) fn set_running_yielder(yielder: *const thread_table::ThreadYielder) {
-    YIELDER.set(yielder);
+/// Makes `world` that of the running thread. A call, always: inlined, the address of the
+/// thread-local may be one that was computed before the thread stopped, and lead into the block
+/// that it had then.
+#[inline(never)]
+fn enter(world: &World) {
+    WORLD.set(ptr::from_ref(world));
 }
 
 enum Next {

@@ -1,6 +1,6 @@
 //! One run: the world is made, its threads are resumed one at a time, what they leave is cleared.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr;
@@ -96,6 +96,7 @@ pub(crate) fn run(
         find_races: plan.find_races,
         grace: if is_guided { external::SHORT_GRACE } else { external::GRACE },
         planted: plan.planted,
+        yielder: Cell::new(ptr::null()),
         state: UnsafeCell::new(State {
             threads: ThreadTable::new(),
             current: 0,
@@ -193,7 +194,7 @@ pub(crate) fn spawn(
 /// What each simulated thread runs, on its own stack and thread-locals.
 fn thread_main(world: &World, yielder: &ThreadYielder, body: Box<dyn FnOnce() -> bool>) {
     WORLD.set(ptr::from_ref(world));
-    super::set_running_yielder(ptr::from_ref(yielder));
+    world.yielder.set(ptr::from_ref(yielder));
     let locals = Locals::new();
     let (number, start) = world.with(|state| {
         let me = state.current;

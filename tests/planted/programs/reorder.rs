@@ -26,13 +26,14 @@ fn program(setters: u32, version: Version) {
         })
         .collect();
     threads.push(thread::spawn(move || {
-        let load = |word: usize| words[word].load(Ordering::SeqCst);
-        let (first, second) = if version.is_fixed() {
-            let second = load(1);
-            (load(0), second)
+        let (first, second);
+        if version.is_fixed() {
+            second = words[1].load(Ordering::SeqCst);
+            first = words[0].load(Ordering::SeqCst);
         } else {
-            (load(0), load(1))
-        };
+            first = words[0].load(Ordering::SeqCst);
+            second = words[1].load(Ordering::SeqCst);
+        }
         assert!(version.is_fixed() || first <= second, "the first word without the second");
         assert!(!version.is_fixed() || second <= first, "the second word without the first");
     }));
