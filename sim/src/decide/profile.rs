@@ -1,8 +1,9 @@
-//! Who does what, counted in one run: what SURW weighs threads by.
+//! Who does what to which objects, counted in one run: what SURW weighs threads by.
 //!
 //! Numbers of threads and objects follow the schedule, so a count of one run means nothing in
-//! another under them. Threads go by their [`Path`] instead, objects by the places in the source
-//! at which they are used.
+//! another under them. Threads go by their [`Path`] instead, objects by their [`Class`]: the places
+//! in the source at which they are used. One place alone does not tell, as a helper may use several
+//! objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -44,76 +45,131 @@ impl Ancestry {
 /// Counts while a run goes on.
 pub(super) struct Census {
     ancestry: Ancestry,
-    counts: BTreeMap<(u32, Place), u64>,
+    /// Operations by thread number.
+    totals: Vec<u64>,
     objects: BTreeMap<(Family, ObjectId), Object>,
 }
 
 struct Object {
-    first_thread: u32,
-    shared: bool,
     changed: bool,
     places: BTreeSet<Place>,
+    /// Operations on it by thread number.
+    threads: BTreeMap<u32, u64>,
 }
 
 impl Census {
     pub(super) fn new() -> Census {
-        Census { ancestry: Ancestry::new(), counts: BTreeMap::new(), objects: BTreeMap::new() }
+        Census { ancestry: Ancestry::new(), totals: vec![0], objects: BTreeMap::new() }
     }
 
     pub(super) fn spawned(&mut self, parent: u32) {
         self.ancestry.spawned(parent);
+        self.totals.push(0);
     }
 
     /// The thread does this operation.
     pub(super) fn executed(&mut self, thread: u32, operation: Operation) {
-        *self.counts.entry((thread, operation.place)).or_default() += 1;
+        self.totals[thread as usize] += 1;
         let Some((family, object, writes)) = operation.access() else { return };
         let object = self.objects.entry((family, object)).or_insert_with(|| Object {
-            first_thread: thread,
-            shared: false,
             changed: false,
             places: BTreeSet::new(),
+            threads: BTreeMap::new(),
         });
-        object.shared |= object.first_thread != thread;
         object.changed |= writes;
         object.places.insert(operation.place);
+        *object.threads.entry(thread).or_default() += 1;
     }
 
     pub(super) fn finish(self) -> Profile {
-        let mut counts: BTreeMap<Path, BTreeMap<Place, u64>> = BTreeMap::new();
-        for ((thread, place), count) in self.counts {
-            let path = self.ancestry.path(thread).to_vec();
-            counts.entry(path).or_default().insert(place, count);
+        let Census { ancestry, totals, objects } = self;
+        let mut all = Counts::default();
+        for (thread, total) in (0..).zip(totals) {
+            all.add(ancestry.path(thread), total);
         }
-        let raced = self.objects.into_values().filter(|object| object.shared && object.changed);
-        let shared: BTreeSet<BTreeSet<Place>> = raced.map(|object| object.places).collect();
-        Profile { counts, shared: shared.into_iter().collect() }
+        // By their places: whether two threads use one of the objects and one of them changes it,
+        // and what is done to all.
+        let mut alike: BTreeMap<BTreeSet<Place>, (bool, Counts)> = BTreeMap::new();
+        for object in objects.into_values() {
+            let races = object.changed && object.threads.len() > 1;
+            let (raced, counts) = alike.entry(object.places).or_default();
+            *raced |= races;
+            for (thread, count) in object.threads {
+                counts.add(ancestry.path(thread), count);
+            }
+        }
+        let raced = alike.iter().filter(|(_, (raced, _))| *raced);
+        let classes = raced.map(|(places, _)| {
+            let mut counts = Counts::default();
+            for (_, (_, part)) in alike.iter().filter(|(other, _)| other.is_subset(places)) {
+                counts.add_all(part);
+            }
+            Class { places: places.clone(), counts }
+        });
+        Profile { all, classes: classes.collect() }
     }
 }
 
 /// What a run was seen to do.
 #[derive(Debug)]
 pub(crate) struct Profile {
-    counts: BTreeMap<Path, BTreeMap<Place, u64>>,
-    /// For each object that two threads use and one changes, where it is used; objects that are
-    /// used at the same places count as one.
-    shared: Vec<BTreeSet<Place>>,
+    all: Counts,
+    classes: Vec<Class>,
 }
 
 impl Profile {
-    pub(super) fn shared(&self) -> &[BTreeSet<Place>] {
-        &self.shared
+    /// All operations, those on no object among them.
+    pub(super) fn all(&self) -> &Counts {
+        &self.all
     }
 
-    /// How often the thread of this path, and the threads that it starts, came to places that
-    /// count.
-    pub(super) fn with_descendants(&self, path: &[u32], counts: impl Fn(Place) -> bool) -> u64 {
+    /// The classes of those objects that two threads use and one changes.
+    pub(super) fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+}
+
+/// Objects that are used at the same places.
+#[derive(Debug)]
+pub(super) struct Class {
+    places: BTreeSet<Place>,
+    counts: Counts,
+}
+
+impl Class {
+    /// Where objects of the class are used, each of them at all of these places.
+    pub(super) fn places(&self) -> &BTreeSet<Place> {
+        &self.places
+    }
+
+    /// The operations on objects that are used at places of the class only. Objects that are used
+    /// at some of them count as well: in a run nothing tells them from those of the class.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+/// Numbers of operations, by the path of the thread that does them.
+#[derive(Debug, Default)]
+pub(super) struct Counts(BTreeMap<Path, u64>);
+
+impl Counts {
+    fn add(&mut self, path: &[u32], count: u64) {
+        *self.0.entry(path.to_vec()).or_default() += count;
+    }
+
+    fn add_all(&mut self, other: &Counts) {
+        for (path, count) in &other.0 {
+            self.add(path, *count);
+        }
+    }
+
+    /// Those of the thread of this path and of the threads that it starts.
+    pub(super) fn with_descendants(&self, path: &[u32]) -> u64 {
         // Paths are ordered as words are, so those that begin alike follow each other.
-        self.counts
+        self.0
             .range::<[u32], _>((Bound::Included(path), Bound::Unbounded))
             .take_while(|(other, _)| other.starts_with(path))
-            .flat_map(|(_, places)| places)
-            .filter(|(place, _)| counts(place))
             .map(|(_, count)| *count)
             .sum()
     }
@@ -135,11 +191,12 @@ mod tests {
         for (thread, times) in [(0, 1), (1, 2), (2, 4), (3, 8)] {
             (0..times).for_each(|_| census.executed(thread, store(5)));
         }
+        census.executed(1, Operation::new(OperationKind::Yield, 0, place));
         let profile = census.finish();
-        let count = |path: &[u32]| profile.with_descendants(path, |_| true);
-        assert_eq!([count(&[]), count(&[0]), count(&[0, 0]), count(&[1])], [15, 10, 8, 4]);
-        assert_eq!(count(&[2]), 0);
-        assert_eq!(profile.with_descendants(&[], |_| false), 0);
+        let paths: [&[u32]; 5] = [&[], &[0], &[0, 0], &[1], &[2]];
+        let numbers = |counts: &Counts| paths.map(|path| counts.with_descendants(path));
+        assert_eq!(numbers(profile.classes()[0].counts()), [15, 10, 8, 4, 0]);
+        assert_eq!(numbers(profile.all()), [16, 11, 8, 4, 0], "a yield concerns no object");
     }
 
     #[test]
@@ -151,12 +208,50 @@ mod tests {
             census.executed(thread, posted(OperationKind::Load, 1));
             census.executed(thread, posted(OperationKind::Store, 2 + thread));
         }
-        assert!(census.finish().shared().is_empty());
+        assert!(census.finish().classes().is_empty());
 
         let mut census = Census::new();
         census.spawned(0);
         census.executed(0, posted(OperationKind::Store, 1));
         census.executed(1, posted(OperationKind::Load, 1));
-        assert_eq!(census.finish().shared().len(), 1);
+        assert_eq!(census.finish().classes().len(), 1);
+    }
+
+    #[test]
+    fn objects_that_are_used_at_the_same_places_are_one_class() {
+        let mut census = Census::new();
+        census.spawned(0);
+        let store = |object| Operation::new(OperationKind::Store, object, Location::caller());
+        for object in 1..4 {
+            census.executed(0, store(object));
+            census.executed(1, store(object));
+        }
+        let profile = census.finish();
+        assert_eq!(profile.classes().len(), 1);
+        assert_eq!(profile.classes()[0].counts().with_descendants(&[0]), 3);
+    }
+
+    #[test]
+    fn two_objects_used_at_one_place_are_told_apart_by_their_other_places() {
+        let mut census = Census::new();
+        census.spawned(0);
+        let load = |object| Operation::new(OperationKind::Load, object, Location::caller());
+        let first = Operation::new(OperationKind::Store, 1, Location::caller());
+        let second = Operation::new(OperationKind::Store, 2, Location::caller());
+        census.executed(0, first);
+        (0..2).for_each(|_| census.executed(0, second));
+        (0..4).for_each(|_| census.executed(1, load(1)));
+        (0..8).for_each(|_| census.executed(1, load(2)));
+        // Nobody changes this one, so it is no class; yet it looks like either of the others.
+        (0..16).for_each(|_| census.executed(1, load(3)));
+        let profile = census.finish();
+        assert_eq!(profile.classes().len(), 2);
+        for (store, all, of_reader) in [(first, 21, 20), (second, 26, 24)] {
+            let mut classes = profile.classes().iter();
+            let class = classes.find(|class| class.places().contains(store.place)).unwrap();
+            assert_eq!(class.places(), &BTreeSet::from([store.place, load(0).place]));
+            assert_eq!(class.counts().with_descendants(&[]), all);
+            assert_eq!(class.counts().with_descendants(&[0]), of_reader);
+        }
     }
 }
