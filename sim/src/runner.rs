@@ -262,7 +262,7 @@ impl Runner {
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
-                let tape_path = self.save_tape(seed, &tape, "");
+                let tape_path = self.save_tape(seed, &tape);
                 let replay = match &tape_path {
                     // Its place in the search is not in the seed.
                     Some(path) if matches!(self.job.strategy, Strategy::Dfs { .. }) => {
@@ -304,11 +304,13 @@ impl Runner {
         format!("{variables} cargo test --features sim {name}").trim_end().to_owned()
     }
 
-    /// Writes a tape into the folder for temporary files; `suffix` tells it from the others of
-    /// its seed.
-    pub(crate) fn save_tape(&self, seed: u64, tape: &[u8], suffix: &str) -> Option<PathBuf> {
+    /// Writes the tape of the last run into the folder for temporary files.
+    fn save_tape(&self, seed: u64, tape: &[u8]) -> Option<PathBuf> {
         let name = self.job.name.as_deref().unwrap_or("simulation").replace("::", "-");
         let id = std::process::id();
+        // All schedules of a search have one seed.
+        let search = self.search.as_ref();
+        let suffix = search.map_or_else(String::new, |it| format!("-{}", it.schedule()));
         let path = std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{id}{suffix}.tape"));
         std::fs::write(&path, tape).ok()?;
         Some(path)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use volt_sim::sync::atomic::{AtomicU32, Ordering};
 use volt_sim::{Failure, FailureKind, Sim, Strategy, thread};
@@ -217,6 +218,30 @@ fn a_search_covers_every_choice_and_every_order() {
     assert_eq!(orders.len() as u64, report.runs());
     let different: BTreeSet<_> = orders.iter().collect();
     assert_eq!(different.len(), 6, "three choices, two orders: {different:?}");
+}
+
+#[test]
+fn a_search_that_keeps_going_keeps_a_tape_of_each_cause() {
+    let program = || match volt_sim::choose(4) {
+        0 => panic!("the first cause"),
+        1 => {}
+        _ => panic!("and another"),
+    };
+    let search = Sim::builder().strategy(Strategy::Dfs { preemptions: 0 });
+    let search = search.shrink(Duration::from_secs(300)).sweep(0..100);
+    let report = search.keep_going(true).check(program);
+    assert_eq!((report.runs(), report.failed_runs(), report.groups().len()), (4, 3, 2));
+    for group in report.groups() {
+        let failure = group.failure();
+        let smallest = failure.schedule().expect("a smallest schedule").tape_path();
+        for path in [failure.tape_path(), smallest] {
+            let path = path.expect("a saved tape").to_owned();
+            let replay = Sim::builder().strategy(Strategy::Tape(path.clone())).build();
+            let again = replay.check(program).expect_err("the same failure");
+            assert_eq!(again.message(), failure.message());
+            std::fs::remove_file(path).unwrap();
+        }
+    }
 }
 
 #[test]

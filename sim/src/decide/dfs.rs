@@ -45,7 +45,12 @@ impl Dfs {
 
     /// What the run does, for its report.
     pub(super) fn describe(&self) -> String {
-        format!("dfs with at most {} pre-emptions, schedule {}", self.preemptions, self.runs + 1)
+        format!("dfs with at most {} pre-emptions, schedule {}", self.preemptions, self.schedule())
+    }
+
+    /// The number of the schedule that the run follows, from 1.
+    pub(crate) fn schedule(&self) -> u64 {
+        self.runs + 1
     }
 
     /// Sets the path of the next run; false when there is none left.

@@ -17,7 +17,8 @@ mod explain;
 mod schedule;
 mod search;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub use schedule::{Schedule, ScheduleEvent};
@@ -110,7 +111,7 @@ fn smallest(runner: &mut Runner, details: &Details) -> Result<Schedule, String> 
     trials.most_runs = trials.runs + MOST_EXPLAINING_RUNS;
     let explanation = explain::explain(&mut trials, &guide);
     let runs = trials.runs;
-    let tape_path = runner.save_tape(details.report.seed, &tape, "-smallest");
+    let tape_path = details.tape_path.as_deref().and_then(|whole| save_beside(whole, &tape));
     let found = Found {
         // Where it is another one, the numbers in it are those of this schedule.
         message: (message != details.message).then_some(message),
@@ -123,6 +124,15 @@ fn smallest(runner: &mut Runner, details: &Details) -> Result<Schedule, String> 
         tape_path,
     };
     Ok(Schedule::new(&guide, found))
+}
+
+/// Writes the tape of the smallest schedule beside that of the failure.
+fn save_beside(whole: &Path, tape: &[u8]) -> Option<PathBuf> {
+    let mut name = whole.file_stem()?.to_owned();
+    name.push("-smallest.tape");
+    let path = whole.with_file_name(name);
+    fs::write(&path, tape).ok()?;
+    Some(path)
 }
 
 /// What is known of the smallest schedule besides its steps.
