@@ -235,7 +235,9 @@ impl Runner {
         let body = Arc::clone(&self.job.body);
         let body = move || panic::catch_unwind(AssertUnwindSafe(|| body())).is_err();
         let outcome = run::run(plan, recorder, &self.watch, Box::new(body));
-        self.thread_is_used |= outcome.used_entropy || self.job.whole_machine;
+        // A thread that was stopped while it unwinds leaves its panic in the count that std keeps.
+        let left_threads = outcome.stop.is_some() || outcome.counters.abandoned > 0;
+        self.thread_is_used |= outcome.used_entropy || left_threads || self.job.whole_machine;
         outcome
     }
 

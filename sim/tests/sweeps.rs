@@ -131,6 +131,29 @@ fn failures_are_grouped_by_cause() {
 }
 
 #[test]
+fn a_run_that_failed_in_the_middle_of_a_panic_leaves_nothing_to_the_next() {
+    struct NeverGone;
+    impl Drop for NeverGone {
+        fn drop(&mut self) {
+            loop {
+                thread::park();
+            }
+        }
+    }
+    let sweep = Sim::builder().strategy(Strategy::Random).sweep(0..5).jobs(1).keep_going(true);
+    let report = sweep.check(|| {
+        assert!(!std::thread::panicking(), "the panic of another run");
+        if seed() == 1 {
+            let _never_gone = NeverGone;
+            panic!("in the middle of this");
+        }
+    });
+    assert_eq!((report.runs(), report.failed_runs()), (5, 1), "{report}");
+    let [group] = report.groups() else { panic!("one cause: {report}") };
+    assert_eq!(group.failure().kind(), FailureKind::Deadlock);
+}
+
+#[test]
 fn a_static_used_by_two_seeds_is_refused_on_several_threads() {
     static SHARED: AtomicU32 = AtomicU32::new(0);
     let sweep = Sim::builder().strategy(Strategy::Random).sweep(0..50).jobs(4);
