@@ -170,6 +170,10 @@ impl TestOptions {
             command.env("VOLT_STRATEGY", strategy);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A terminal sends its signals to a group: Ctrl-C stops the sweep, and is no failure of
+        // the seeds that run just then.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let process = command.spawn().map(|process| (process.id(), process.wait_with_output()));
         let (number, output) = match process {
             Ok((number, Ok(output))) => (number, output),

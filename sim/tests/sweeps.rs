@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU32 as RealAtomicU32;
 use std::time::Duration;
 
 use volt_sim::sync::atomic::{AtomicU32, Ordering};
-use volt_sim::{FailureKind, Sim, Strategy, Sweep, SweepReport, thread};
+use volt_sim::{FailureKind, Sim, Strategy, Sweep, SweepReport, TestOptions, thread};
 
 /// Tells the process that a test starts what it is for.
 const CHILD: &str = "VOLT_SWEEPS_CHILD";
@@ -216,6 +216,20 @@ fn child(test: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
+/// A test whose seeds have processes of their own: `test`, which those run anew.
+fn isolated(test: &'static str) -> TestOptions {
+    let name: &'static str = format!("sweeps::{test}").leak();
+    TestOptions {
+        name,
+        seeds: 10,
+        seed: None,
+        strategy: Some("random"),
+        step_limit: None,
+        virtual_time_limit: None,
+        isolate_process: true,
+    }
+}
+
 fn is_child() -> bool {
     env::var_os(CHILD).is_some()
 }
@@ -297,7 +311,7 @@ mod signals {
     use std::fs::File;
     use std::io::{BufRead, BufReader, Read};
     use std::os::fd::{FromRawFd, OwnedFd};
-    use std::os::unix::process::ExitStatusExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::{Child, Stdio};
     use std::ptr;
 
@@ -346,6 +360,35 @@ mod signals {
         let status = child.wait().expect("a status");
         assert_eq!(status.signal(), Some(libc::SIGTERM), "{status}: {rest}");
         assert!(rest.contains("stopped by SIGTERM; none failed"), "{rest}");
+    }
+
+    #[test]
+    fn a_signal_to_the_group_fails_no_seed_that_has_a_process_of_its_own() {
+        const TEST: &str =
+            "signals::a_signal_to_the_group_fails_no_seed_that_has_a_process_of_its_own";
+        if is_child() {
+            volt_sim::run_check(&isolated(TEST), || (0..20).for_each(|_| dawdle()));
+            return;
+        }
+        let mut command = child(TEST, &[("VOLT_SEEDS", "1000000000000"), ("VOLT_JOBS", "1")]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().expect("a process");
+        limit(&child);
+        let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        while !line.contains(" of 1000000000000 seeds, ") {
+            line.clear();
+            assert_ne!(errors.read_line(&mut line).expect("text"), 0, "no line in a minute");
+        }
+        let group = libc::pid_t::try_from(child.id()).expect("a process number");
+        // SAFETY: the call takes numbers alone; the child, which leads the group, has not been
+        // waited for.
+        assert_eq!(unsafe { libc::kill(-group, libc::SIGINT) }, 0);
+        let mut rest = String::new();
+        errors.read_to_string(&mut rest).expect("text");
+        let status = child.wait().expect("a status");
+        assert_eq!(status.signal(), Some(libc::SIGINT), "{status}: {rest}");
+        assert!(rest.contains("; 0 failed, causes: 0"), "{rest}");
     }
 
     /// Opens a terminal of 100 columns: the end of the program under test, and the other one.
