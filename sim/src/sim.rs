@@ -146,7 +146,9 @@ impl Builder {
     /// [`from_environment`](Builder::from_environment), for five seconds; zero is off. The time
     /// ends the search and steers nothing else in it, and the search also ends by itself.
     ///
-    /// The program is run anew for each schedule that is tried, up to 5,000 times.
+    /// The time is for all failures of a sweep that [keeps going](Sweep::keep_going) together, the
+    /// lowest seed first. The program is run anew for each schedule that is tried, up to 5,000
+    /// times for one failure.
     ///
     /// ```
     /// use std::sync::Arc;

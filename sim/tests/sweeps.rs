@@ -281,6 +281,22 @@ fn the_environment_splits_a_sweep_over_processes() {
 }
 
 #[test]
+fn all_failures_of_a_sweep_share_the_time_to_shrink() {
+    let program = || {
+        busy();
+        (0..20).for_each(|_| dawdle());
+        assert!(seed().is_multiple_of(2), "one cause");
+        panic!("and another");
+    };
+    let sweep = Sim::builder().strategy(Strategy::Random).shrink(Duration::from_millis(100));
+    let report = sweep.sweep(0..2).keep_going(true).check(program);
+    let [first, second] = report.groups() else { panic!("two causes: {report}") };
+    assert!(first.failure().schedule().is_some(), "{}", first.failure());
+    assert!(second.failure().schedule().is_none(), "{}", second.failure());
+    assert!(second.failure().to_string().contains("no smallest schedule: the failures before"));
+}
+
+#[test]
 fn the_environment_keeps_a_check_going() {
     if is_child() {
         volt_sim::check(|| match seed() {
@@ -389,6 +405,39 @@ mod signals {
         let status = child.wait().expect("a status");
         assert_eq!(status.signal(), Some(libc::SIGINT), "{status}: {rest}");
         assert!(rest.contains("; 0 failed, causes: 0"), "{rest}");
+    }
+
+    #[test]
+    fn a_signal_ends_the_search_for_the_smallest_schedule() {
+        const TEST: &str = "signals::a_signal_ends_the_search_for_the_smallest_schedule";
+        if is_child() {
+            let program = || {
+                busy();
+                (0..20).for_each(|_| dawdle());
+                panic!("always");
+            };
+            let sim = Sim::builder().strategy(Strategy::Random).shrink(Duration::from_secs(300));
+            let report = sim.sweep(0..2).check(program);
+            assert_eq!((report.stopped_by(), report.runs()), (Some("SIGINT"), 1));
+            let failure = report.failure().expect("a panic");
+            assert!(failure.schedule().is_some_and(|schedule| schedule.runs() < 100), "{failure}");
+            println!("\nall is well");
+            return;
+        }
+        let mut command = child(TEST, &[]);
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("a process");
+        limit(&child);
+        let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        while !line.contains("looking for the smallest schedule") {
+            line.clear();
+            assert_ne!(errors.read_line(&mut line).expect("text"), 0, "nothing is shrunk");
+        }
+        signal(&child, libc::SIGINT);
+        let output = child.wait_with_output().expect("a status");
+        let text = text(&output);
+        assert!(output.status.success() && text.contains("all is well"), "{text}");
     }
 
     /// Opens a terminal of 100 columns: the end of the program under test, and the other one.

@@ -18,8 +18,9 @@ mod schedule;
 mod search;
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use schedule::{Schedule, ScheduleEvent};
 
@@ -28,6 +29,7 @@ use crate::decide::tape::Tape;
 use crate::failure::{Details, Failure, FailureKind};
 use crate::kernel::run::Outcome;
 use crate::runner::Runner;
+use crate::sweep::interrupt::Listening;
 use cause::Cause;
 use search::Search;
 
@@ -42,20 +44,45 @@ const STEPS_MORE: u64 = 10_000;
 /// One part in so many of the time is kept for the explanation.
 const EXPLANATION_SHARE: u32 = 5;
 
-/// The failure with its smallest schedule, or with the reason why it has none.
-pub(crate) fn shrink(runner: &mut Runner, mut failure: Failure) -> Failure {
-    if runner.job().shrink.is_zero() {
-        return failure;
-    }
-    let details = &mut *failure.0;
-    match smallest(runner, details) {
-        Ok(schedule) => details.schedule = Some(schedule),
-        Err(why) => details.not_shrunk = Some(why),
-    }
-    failure
+/// The search for the smallest schedules of all failures of one sweep: what ends it.
+pub(crate) struct Shrinking {
+    listening: Listening,
+    /// `None` where the time is longer than the clock can tell.
+    end: Option<Instant>,
 }
 
-fn smallest(runner: &mut Runner, details: &Details) -> Result<Schedule, String> {
+impl Shrinking {
+    /// From here on there is so much time.
+    pub(crate) fn begin(time: Duration) -> Shrinking {
+        Shrinking { listening: Listening::begin(), end: Instant::now().checked_add(time) }
+    }
+
+    /// The signal, by name, that asks to stop, once it has come.
+    pub(crate) fn signal(&self) -> Option<&'static str> {
+        self.listening.signal()
+    }
+
+    /// The time that is left.
+    fn left(&self) -> Duration {
+        self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// The failure with its smallest schedule, or with the reason why it has none.
+    pub(crate) fn shrink(&self, runner: &mut Runner, mut failure: Failure) -> Failure {
+        let details = &mut *failure.0;
+        match smallest(self, runner, details) {
+            Ok(schedule) => details.schedule = Some(schedule),
+            Err(why) => details.not_shrunk = Some(why),
+        }
+        failure
+    }
+}
+
+fn smallest(
+    shrinking: &Shrinking,
+    runner: &mut Runner,
+    details: &Details,
+) -> Result<Schedule, String> {
     match details.kind {
         FailureKind::Nondeterminism => return Err("the run cannot be replayed".to_owned()),
         FailureKind::Limit | FailureKind::Livelock => {
@@ -69,25 +96,33 @@ fn smallest(runner: &mut Runner, details: &Details) -> Result<Schedule, String> 
     if runner.job().length.is_some() {
         return Err("the process of one seed has one run, and looking takes many".to_owned());
     }
-    let time = runner.job().shrink;
-    let began = Instant::now();
-    // A candidate may end the process, and the report would never be seen.
-    eprintln!(
+    if let Some(signal) = shrinking.signal() {
+        return Err(format!("stopped by {signal}"));
+    }
+    let left = shrinking.left();
+    if left.is_zero() {
+        return Err("the failures before it took the time there was".to_owned());
+    }
+    // A candidate may end the process, and the report would never be seen. The stream, not the
+    // macro: what the test harness keeps goes when the process does.
+    let _ = writeln!(
+        io::stderr(),
         "volt-sim: seed {:#x}: {}; looking for the smallest schedule that fails, for at most \
-         {time:?}\n{}",
-        details.report.seed, details.kind, details.replay
+         {left:.1?}\n{}",
+        details.report.seed,
+        details.kind,
+        details.replay
     );
     let tape = Tape::parse(&details.tape).map_err(|why| format!("the tape {why}"))?;
-    let end = began.checked_add(time);
-    let end_of_search = began.checked_add(time - time / EXPLANATION_SHARE);
     let mut trials = Trials {
         runner,
+        shrinking,
         seed: details.report.seed,
         cause: Cause::new(details.kind, &details.message, &details.places),
         step_limit: details.report.steps.saturating_mul(STEPS_FACTOR).saturating_add(STEPS_MORE),
         runs: 0,
         most_runs: MOST_RUNS,
-        end: end_of_search,
+        end: Instant::now().checked_add(left - left / EXPLANATION_SHARE),
         was_cut_short: false,
     };
     let whole = Guide::of_tape(tape, trials.step_limit);
@@ -107,7 +142,7 @@ fn smallest(runner: &mut Runner, details: &Details) -> Result<Schedule, String> 
             .to_owned());
     };
     let was_cut_short = trials.was_cut_short;
-    trials.end = end;
+    trials.end = shrinking.end;
     trials.most_runs = trials.runs + MOST_EXPLAINING_RUNS;
     let explanation = explain::explain(&mut trials, &guide);
     let runs = trials.runs;
@@ -156,9 +191,10 @@ enum Verdict {
     FailsOtherwise,
 }
 
-/// Runs candidates, within the time and the number of runs there is.
+/// Runs candidates, within the time and the number of runs there is, until a signal comes.
 struct Trials<'a> {
     runner: &'a mut Runner,
+    shrinking: &'a Shrinking,
     seed: u64,
     cause: Cause,
     step_limit: u64,
@@ -170,10 +206,10 @@ struct Trials<'a> {
 }
 
 impl Trials<'_> {
-    /// Whether there is no time or no run left.
+    /// Whether there is no time or no run left, or a signal has come.
     fn is_over(&mut self) -> bool {
         let late = self.end.is_some_and(|end| Instant::now() >= end);
-        let over = late || self.runs >= self.most_runs;
+        let over = late || self.runs >= self.most_runs || self.shrinking.signal().is_some();
         self.was_cut_short |= over;
         over
     }

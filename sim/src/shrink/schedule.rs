@@ -142,7 +142,7 @@ impl Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Schedule { preemptions, switches, faults, steps, runs, .. } = self;
-        let cut = if self.was_cut_short { ", when time or runs ran out" } else { "" };
+        let cut = if self.was_cut_short { ", when it was cut short" } else { "" };
         writeln!(
             f,
             "smallest schedule: {preemptions} pre-emptions (the run had {}), {faults} faults and \

@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::decide::Strategy;
 use crate::failure::Failure;
 use crate::runner::Runner;
-use crate::shrink;
+use crate::shrink::Shrinking;
 use crate::sim::Builder;
 use cause::Cause;
 use deal::{Deal, Dealt, Group, Hand, SweepOutcome};
@@ -46,8 +46,9 @@ pub use report::{FailureGroup, SweepReport};
 /// prints there; elsewhere as a line every five seconds.
 ///
 /// On Unix a sweep of several seeds stops at `SIGINT` (Ctrl-C) or `SIGTERM` when the runs that go
-/// on have ended, and reports what it has; so do later ones of the process, at once. A second
-/// signal ends the process. Where the program has handlers for them itself, those are left alone,
+/// on have ended, and reports what it has; so do later ones of the process, at once. A search for
+/// the smallest schedule that fails stops with the smallest so far. A second signal ends the
+/// process. Where the program has handlers for them itself, those are left alone,
 /// and no sweep stops.
 #[derive(Debug)]
 #[must_use = "a sweep runs nothing until it is given a program"]
@@ -176,25 +177,29 @@ impl Sweep {
             jobs,
             name: job.name.clone(),
         };
+        let listening = conditions.listen();
         let Ended { outcome, seeds, stopped_by, elapsed } =
-            run(conditions, Runner::new(job.clone()));
+            run(conditions, listening.as_ref(), Runner::new(job.clone()));
         // Not on the way: a lower seed may fail yet, and other threads are running seeds. Nor
         // when somebody waits for the end.
-        let shrunk = |group: Group<Failure>| match stopped_by {
-            Some(_) => FailureGroup::from(group),
-            None => FailureGroup::from(Group {
-                failure: shrink::shrink(&mut Runner::new(job.clone()), group.failure),
+        let shrinks = stopped_by.is_none() && !outcome.groups.is_empty() && !job.shrink.is_zero();
+        let shrinking = shrinks.then(|| Shrinking::begin(job.shrink));
+        let shrunk = |group: Group<Failure>| match &shrinking {
+            None => FailureGroup::from(group),
+            Some(shrinking) => FailureGroup::from(Group {
+                failure: shrinking.shrink(&mut Runner::new(job.clone()), group.failure),
                 ..group
             }),
         };
+        let groups = outcome.groups.into_iter().map(shrunk).collect::<Vec<_>>();
         SweepReport {
             runs: outcome.runs,
             seeds,
             failed: outcome.failed,
-            exhausted: outcome.exhausted && outcome.groups.is_empty(),
-            groups: outcome.groups.into_iter().map(shrunk).collect(),
+            exhausted: outcome.exhausted && groups.is_empty(),
+            groups,
             last: outcome.last,
-            stopped_by,
+            stopped_by: stopped_by.or_else(|| shrinking.as_ref().and_then(Shrinking::signal)),
             elapsed,
         }
     }
@@ -211,7 +216,8 @@ impl Sweep {
             jobs: self.jobs,
             name: Some(name.to_owned()),
         };
-        run(conditions, Processes(run_seed))
+        let listening = conditions.listen();
+        run(conditions, listening.as_ref(), Processes(run_seed))
     }
 }
 
@@ -238,6 +244,13 @@ struct Conditions {
     name: Option<String>,
 }
 
+impl Conditions {
+    fn listen(&self) -> Option<Listening> {
+        // A single run is short, and is no search that could be cut short.
+        (self.seeds.len() > 1).then(Listening::begin)
+    }
+}
+
 /// What a sweep did.
 pub(crate) struct Ended<F> {
     pub(crate) outcome: SweepOutcome<F>,
@@ -246,19 +259,21 @@ pub(crate) struct Ended<F> {
     elapsed: Duration,
 }
 
-fn run<W: Worker>(conditions: Conditions, mut first: W) -> Ended<W::Failure> {
+fn run<W: Worker>(
+    conditions: Conditions,
+    listening: Option<&Listening>,
+    mut first: W,
+) -> Ended<W::Failure> {
     let Conditions { seeds, keep_going, jobs, name } = conditions;
     let deal = Deal::new(seeds, keep_going);
     let seeds = deal.len();
     let mut progress = Progress::new(name, seeds);
-    // A single run is short, and is no search that could be cut short.
-    let listening = (seeds > 1).then(Listening::begin);
-    let signal = || listening.as_ref().and_then(Listening::signal);
+    let signal = || listening.and_then(Listening::signal);
     if signal().is_some() {
         deal.stop();
     }
     first.run_one(&deal);
-    if let Some(listening) = &listening {
+    if let Some(listening) = listening {
         let template = first.another();
         pool::run(&deal, jobs, listening, &mut progress, first, || template.another(), W::run_all);
     }

@@ -116,7 +116,8 @@ impl SweepReport {
         &self.groups
     }
 
-    /// The signal, by name, that stopped the sweep before all its seeds were run.
+    /// The signal, by name, that stopped the sweep before all its seeds were run, or the search
+    /// for the smallest schedules before its end.
     pub fn stopped_by(&self) -> Option<&'static str> {
         self.stopped_by
     }
