@@ -265,12 +265,16 @@ impl Runner {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
                 let tape_path = self.save_tape(seed, &tape);
-                let replay = match &tape_path {
+                let replays_tape = match &self.job.strategy {
                     // Its place in the search is not in the seed.
-                    Some(path) if matches!(self.job.strategy, Strategy::Dfs { .. }) => {
-                        self.line(&format!("VOLT_TAPE={}", path.display()))
-                    }
-                    _ => self.replay_line(seed, named),
+                    Strategy::Dfs { .. } => tape_path.as_deref(),
+                    // Not the new one, which ends where the program strayed from this.
+                    Strategy::Tape(path) => Some(path.as_path()),
+                    _ => None,
+                };
+                let replay = match replays_tape {
+                    Some(path) => self.line(&format!("VOLT_TAPE={}", path.display())),
+                    None => self.replay_line(seed, named),
                 };
                 Err(Failure(Box::new(Details {
                     kind: stop.kind,
@@ -292,11 +296,8 @@ impl Runner {
     }
 
     fn replay_line(&self, seed: u64, strategy: Option<&Strategy>) -> String {
-        let strategy = match strategy {
-            // The tape is not named again: the seed that recorded it replays it.
-            None | Some(Strategy::Tape(_)) => String::new(),
-            Some(strategy) => format!(" VOLT_STRATEGY={strategy}"),
-        };
+        let strategy = strategy.map(|strategy| format!(" VOLT_STRATEGY={strategy}"));
+        let strategy = strategy.unwrap_or_default();
         self.line(&format!("VOLT_SEED={seed:#x}{strategy}"))
     }
 

@@ -109,12 +109,15 @@ fn replays(strategy: &Strategy, failure: &Failure, program: fn(bool)) {
         ways.push(strategy.clone());
     }
     for way in ways {
+        let is_tape = matches!(way, Strategy::Tape(_));
         let again = Sim::builder().seed(failure.seed()).strategy(way).build();
         let again = again.check(move || program(false)).expect_err("the same failure");
         assert_eq!(again.kind(), FailureKind::Panic, "{again}");
         assert_eq!(again.message(), failure.message());
         assert_eq!(again.report().hash(), failure.report().hash());
         assert_eq!(again.report().steps(), failure.report().steps());
+        let named = format!("VOLT_TAPE={} ", path.display());
+        assert!(!is_tape || again.replay_line().starts_with(&named), "{}", again.replay_line());
     }
     std::fs::remove_file(path).unwrap();
 }
