@@ -309,12 +309,10 @@ impl Runner {
 
     /// Writes the tape of the last run into the folder for temporary files.
     fn save_tape(&self, seed: u64, tape: &[u8]) -> Option<PathBuf> {
-        let name = self.job.name.as_deref().unwrap_or("simulation").replace("::", "-");
-        let id = std::process::id();
         // All schedules of a search have one seed.
         let search = self.search.as_ref();
         let suffix = search.map_or_else(String::new, |it| format!("-{}", it.schedule()));
-        let path = std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{id}{suffix}.tape"));
+        let path = tape_path(self.job.name.as_deref(), seed, std::process::id(), &suffix);
         std::fs::write(&path, tape).ok()?;
         Some(path)
     }
@@ -356,6 +354,12 @@ impl Worker for Runner {
         another.find_races = self.find_races;
         another
     }
+}
+
+/// Where `process` saves the tape of a failed run; `suffix` tells it from the others of its seed.
+pub(crate) fn tape_path(test: Option<&str>, seed: u64, process: u32, suffix: &str) -> PathBuf {
+    let name = test.unwrap_or("simulation").replace("::", "-");
+    std::env::temp_dir().join(format!("volt-{name}-{seed:#x}-{process}{suffix}.tape"))
 }
 
 /// The name of the running test: the harness names its threads after their tests; where it runs

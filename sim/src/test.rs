@@ -1,7 +1,9 @@
 //! Simulations as tests: seeds from the environment, a panic with the report.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -178,32 +180,41 @@ impl TestOptions {
         let (number, output) = match process {
             Ok((number, Ok(output))) => (number, output),
             Err(error) | Ok((_, Err(error))) => {
-                return Err(ProcessFailure(format!("no process for seed {seed:#x}: {error}")));
+                let text = format!("no process for seed {seed:#x}: {error}");
+                return Err(ProcessFailure { text, tapes: Vec::new() });
             }
         };
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             // A process that ended in the middle of a run has no report to name its tape in.
-            let tapes: String = left_behind(number)
+            let mut tapes = left_behind(number);
+            let lines: String = tapes
                 .iter()
                 .map(|path| format!("\ntape: VOLT_TAPE={} replays it", path.display()))
                 .collect();
-            return Err(ProcessFailure(format!(
-                "the process of seed {seed:#x} ended with {}:\n{said}{}{tapes}",
+            let text = format!(
+                "the process of seed {seed:#x} ended with {}:\n{said}{}{lines}",
                 output.status,
                 String::from_utf8_lossy(&output.stderr)
-            )));
+            );
+            tapes.push(runner::tape_path(Some(self.test_name()), seed, number, ""));
+            return Err(ProcessFailure { text, tapes });
         }
         Ok(said.into_owned())
     }
 }
 
-/// How the process of one seed failed, and what it printed.
-struct ProcessFailure(String);
+/// How the process of one seed failed.
+struct ProcessFailure {
+    /// With what it printed.
+    text: String,
+    /// Where its tapes are: left behind in the middle of a run, or saved with a report.
+    tapes: Vec<PathBuf>,
+}
 
 impl fmt::Display for ProcessFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -211,15 +222,24 @@ impl Cause for ProcessFailure {
     fn cause(&self) -> String {
         // The failure's kind and message are the first two lines of its report; a process that
         // was ended has none, and its status says how.
-        let reported: Vec<&str> =
-            self.0.lines().skip_while(|line| !line.contains("simulation failed")).take(2).collect();
+        let reported: Vec<&str> = self
+            .text
+            .lines()
+            .skip_while(|line| !line.contains("simulation failed"))
+            .take(2)
+            .collect();
         match &reported[..] {
-            [] => without_numbers(self.0.lines().next().unwrap_or_default()),
+            [] => without_numbers(self.text.lines().next().unwrap_or_default()),
             lines => without_numbers(&lines.join("\n")),
         }
     }
 
-    fn discard(self) {}
+    fn discard(self) {
+        for tape in self.tapes {
+            // Where one is not there or cannot be removed, nobody misses it.
+            let _ = fs::remove_file(tape);
+        }
+    }
 }
 
 /// Panics with what the failed processes printed, that of the lowest seed last; ends the process
@@ -233,7 +253,7 @@ fn expect_processes(ended: &Ended<ProcessFailure>) {
         text = format!("{runs} of {seeds} seeds run; {failed} failed, causes: {causes}\n");
     }
     for group in outcome.groups.iter().rev() {
-        text.push_str(&group.failure.0);
+        text.push_str(&group.failure.text);
     }
     if let Some(signal) = stopped_by {
         // The stream, not the macro: what the test harness keeps goes when the process does.

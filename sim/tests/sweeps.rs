@@ -322,6 +322,27 @@ fn the_environment_keeps_a_check_going() {
     assert!(last.starts_with("replay: VOLT_SEED=0x1 "), "{text}");
 }
 
+#[test]
+#[cfg(unix)]
+fn tapes_of_processes_are_kept_by_cause() {
+    const TEST: &str = "tapes_of_processes_are_kept_by_cause";
+    if is_child() {
+        // The run that measures the program before all is of seed 0 as well.
+        volt_sim::run_check(&isolated(TEST), || assert_eq!(seed(), 0, "one cause"));
+        return;
+    }
+    let folder = env::temp_dir().join(format!("volt-sweeps-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder");
+    let path = folder.to_str().expect("a path in Unicode");
+    let variables = [("VOLT_KEEP_GOING", "1"), ("TMPDIR", path)];
+    let output = child(TEST, &variables).output().expect("a process");
+    let text = text(&output);
+    let tapes: Vec<_> = folder.read_dir().expect("the folder").flatten().collect();
+    assert!(text.contains("10 of 10 seeds run; 9 failed, causes: 1"), "{text}");
+    assert_eq!(tapes.len(), 1, "{tapes:?}");
+    std::fs::remove_dir_all(&folder).expect("the folder");
+}
+
 #[cfg(target_os = "linux")]
 mod signals {
     use std::fs::File;
