@@ -347,10 +347,12 @@ fn tapes_of_processes_are_kept_by_cause() {
 mod signals {
     use std::fs::File;
     use std::io::{BufRead, BufReader, Read};
+    use std::mem::MaybeUninit;
     use std::os::fd::{FromRawFd, OwnedFd};
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::{Child, Stdio};
     use std::ptr;
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -459,6 +461,39 @@ mod signals {
         let output = child.wait_with_output().expect("a status");
         let text = text(&output);
         assert!(output.status.success() && text.contains("all is well"), "{text}");
+    }
+
+    /// The disposition of `SIGINT`, which `new` takes the place of, if there is one.
+    fn disposition(new: Option<libc::sigaction>) -> libc::sigaction {
+        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        let new = new.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: a disposition that the call itself once gave, or none, and room for another, of
+        // which all bits zero are a valid one.
+        unsafe {
+            assert_eq!(libc::sigaction(libc::SIGINT, new, before.as_mut_ptr()), 0);
+            before.assume_init()
+        }
+    }
+
+    #[test]
+    fn a_handler_that_outlives_its_sweep_ends_the_process() {
+        const TEST: &str = "signals::a_handler_that_outlives_its_sweep_ends_the_process";
+        if is_child() {
+            let saved = Arc::new(Mutex::new(None));
+            let place = Arc::clone(&saved);
+            let sweep = Sim::builder().strategy(Strategy::Random).sweep(0..2).jobs(1);
+            let report = sweep.check(move || *place.lock().unwrap() = Some(disposition(None)));
+            assert_eq!(report.runs(), 2);
+            let saved = saved.lock().unwrap().take();
+            assert_ne!(saved.expect("a disposition").sa_sigaction, libc::SIG_DFL);
+            assert_eq!(disposition(saved).sa_sigaction, libc::SIG_DFL);
+            // SAFETY: the calls take numbers alone.
+            unsafe { libc::kill(libc::getpid(), libc::SIGINT) };
+            std::thread::sleep(Duration::from_secs(10));
+            return;
+        }
+        let output = child(TEST, &[]).output().expect("a process");
+        assert_eq!(output.status.signal(), Some(libc::SIGINT), "{}", text(&output));
     }
 
     /// Opens a terminal of 100 columns: the end of the program under test, and the other one.

@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Who handles these signals himself goes before: his handler stays, and no sweep stops by it.
-//! Once a signal has come, later sweeps of the process run nothing: it was asked to end.
+//! Who saves ours while a sweep runs may put it back when none does: it then ends the process, as
+//! the default would. Once a signal has come, later sweeps of the process run nothing: it was asked
+//! to end.
 //!
 //! Where signals are not Unix's, they end the process at once, as ever.
 
@@ -41,14 +43,17 @@ mod unix {
     use std::ffi::{c_int, c_void};
     use std::mem::MaybeUninit;
     use std::ptr;
-    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
     use std::sync::{Mutex, PoisonError};
 
     const SIGNALS: [(c_int, &str); 2] = [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM")];
 
+    // Relaxed throughout: each value is all there is to know.
+
     /// The signal that has come; 0 = none.
-    // Relaxed throughout: the number is all there is to know.
     static RECEIVED: AtomicI32 = AtomicI32::new(0);
+    /// Whether any sweep runs, for the handler, which must not lock.
+    static LISTENS: AtomicBool = AtomicBool::new(false);
     /// How many sweeps run.
     static LISTENING: Mutex<usize> = Mutex::new(0);
 
@@ -59,6 +64,7 @@ mod unix {
         pub(crate) fn begin() -> Listening {
             let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
             *listening += 1;
+            LISTENS.store(true, Ordering::Relaxed);
             // After the first signal the next one is to end the process.
             if *listening == 1 && RECEIVED.load(Ordering::Relaxed) == 0 {
                 SIGNALS.into_iter().for_each(|(signal, _)| take_over(signal));
@@ -79,6 +85,7 @@ mod unix {
             *listening -= 1;
             if *listening == 0 {
                 SIGNALS.into_iter().for_each(|(signal, _)| give_back(signal));
+                LISTENS.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -110,8 +117,9 @@ mod unix {
         // SAFETY: with `SA_SIGINFO` the system passes a valid one, whose sender is 0 where it is
         // not a process; `getpid` has no conditions.
         let own = unsafe { (*info).si_pid() == libc::getpid() };
+        let listens = LISTENS.load(Ordering::Relaxed);
         // A program that tests its own handlers asks no sweep to stop.
-        if !own && RECEIVED.swap(signal, Ordering::Relaxed) != 0 {
+        if !listens || (!own && RECEIVED.swap(signal, Ordering::Relaxed) != 0) {
             die_of(signal);
         }
     }
@@ -126,16 +134,17 @@ mod unix {
         // SAFETY: all bits zero are a valid `sigaction`, the default; the handler has the
         // signature that `SA_SIGINFO` asks for, and does only what a handler may.
         unsafe {
+            // Asked first: a handler of the program must not miss a signal.
+            let failed = libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) != 0;
+            if failed || before.assume_init_ref().sa_sigaction != libc::SIG_DFL {
+                return;
+            }
             let action = ours.assume_init_mut();
             action.sa_sigaction = handler();
             // The alternative stack: a simulated thread's own may be nearly full.
             action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
             libc::sigemptyset(&mut action.sa_mask);
-            let failed = libc::sigaction(signal, ours.as_ptr(), before.as_mut_ptr()) != 0;
-            let before = before.assume_init_ref();
-            if !failed && before.sa_sigaction != libc::SIG_DFL {
-                libc::sigaction(signal, before, ptr::null_mut());
-            }
+            libc::sigaction(signal, ours.as_ptr(), ptr::null_mut());
         }
     }
 
