@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use volt_sim::sync::atomic::{AtomicU32, Ordering};
-use volt_sim::{FailureKind, Sim, thread};
+use volt_sim::{FailureKind, Sim, Strategy, thread};
 
 /// Two threads: what each does to its own word, over and over, and to that of the other.
 fn two(step: fn(&AtomicU32, &AtomicU32)) -> impl Fn() + Send + Sync + 'static {
@@ -22,19 +22,37 @@ fn two(step: fn(&AtomicU32, &AtomicU32)) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
-#[test]
-fn threads_that_wait_for_each_other_in_loops_are_a_livelock() {
-    let polite = two(|own, other| {
+/// Each takes back what it did when the other has done the same.
+fn polite() -> impl Fn() + Send + Sync + 'static {
+    two(|own, other| {
         own.store(1, Ordering::SeqCst);
         if other.load(Ordering::SeqCst) == 1 {
             own.store(0, Ordering::SeqCst);
         }
         thread::yield_now();
-    });
-    let failure = Sim::builder().step_limit(100_000).build().check(polite).expect_err("no end");
+    })
+}
+
+#[test]
+fn threads_that_wait_for_each_other_in_loops_are_a_livelock() {
+    let failure = Sim::builder().step_limit(100_000).build().check(polite()).expect_err("no end");
     assert_eq!(failure.kind(), FailureKind::Livelock, "{failure}");
     assert!(failure.message().contains("atomic store, at "), "{failure}");
     assert!(failure.message().contains("limits.rs"), "{failure}");
+}
+
+#[test]
+fn a_livelock_within_a_small_limit_is_one_when_it_is_replayed_too() {
+    for limit in [9_000, 10_000, 12_000, 17_000] {
+        let sim = || Sim::builder().step_limit(limit);
+        let failure = sim().build().check(polite()).expect_err("no end");
+        let path = failure.tape_path().expect("a saved tape").to_owned();
+        let replay = sim().strategy(Strategy::Tape(path.clone())).build();
+        let again = replay.check(polite()).expect_err("no end");
+        assert_eq!((failure.kind(), again.kind()), (FailureKind::Livelock, FailureKind::Livelock));
+        assert_eq!(again.message(), failure.message());
+        std::fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@
 //! so that threads which wait for each other by yielding do not make the search endless.
 //!
 //! Searched besides threads: the program's own choices, those of the runtime, the waiter that a
-//! wake-up reaches. Left out: spurious wake-ups, weak failures and jumps of the clock do not
-//! happen; entropy, network and disks answer by the seed, which is one for all runs of a search.
+//! wake-up reaches. Left out: spurious wake-ups and weak failures do not happen, jumps of the clock
+//! come as late as they can; entropy, network and disks answer by the seed, which is one for all
+//! runs of a search.
 
 use super::Kind;
 

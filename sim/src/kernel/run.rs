@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::event::{Operation, OperationKind};
 use super::external::{self, Inbox};
 use super::hash::RunHash;
+use super::livelock;
 use super::locals::Locals;
 use super::native_tls::{self, Block};
 use super::network;
@@ -89,6 +90,8 @@ pub(crate) fn run(
     let (decider, strategy) = Decider::new(plan.seed, &plan.strategy, plan.prepared, recorder);
     let inbox = Arc::new(Inbox::new());
     let look_after = if replays { 1 } else { LOOK_AFTER };
+    // Recorded and replayed, a run notes its last events from the same step on.
+    let notes_from = plan.limits.steps.saturating_sub(livelock::WINDOW).max(1);
     let world = World {
         number: NEXT_WORLD.fetch_add(1, Ordering::Relaxed),
         seed: plan.seed,
@@ -110,7 +113,7 @@ pub(crate) fn run(
             disks: Disks::default(),
             rings: Rings::default(),
             steps: 0,
-            look_at: look_after.min(plan.limits.steps).min(JUMP_WITHIN),
+            look_at: look_after.min(plan.limits.steps).min(JUMP_WITHIN).min(notes_from),
             look_after,
             // The same step whether the run is recorded or replayed.
             jump_at: JUMP_WITHIN,
