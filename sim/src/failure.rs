@@ -93,6 +93,16 @@ impl Report {
 #[derive(Clone, Debug)]
 pub struct Failure(pub(crate) Box<Details>);
 
+/// The command that runs a test with these variables set.
+pub(crate) fn command(variables: &str, test: &str) -> String {
+    format!("{variables} cargo test --features sim {test}").trim_end().to_owned()
+}
+
+/// The command that replays a tape.
+pub(crate) fn tape_command(tape: &Path, test: &str) -> String {
+    command(&format!("VOLT_TAPE={}", tape.display()), test)
+}
+
 /// What a failure is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
@@ -105,6 +115,8 @@ pub(crate) struct Details {
     pub(crate) report: Report,
     pub(crate) tape: Vec<u8>,
     pub(crate) tape_path: Option<PathBuf>,
+    /// The name of the test, for commands that run it; empty if it has none.
+    pub(crate) test: String,
     pub(crate) replay: String,
     pub(crate) schedule: Option<Schedule>,
     /// Why there is no smallest schedule, although one was asked for.
@@ -189,10 +201,10 @@ impl fmt::Display for Failure {
             counters.switches
         )?;
         if let Some(path) = &self.0.tape_path {
-            writeln!(f, "tape: VOLT_TAPE={} replays its decisions", path.display())?;
+            writeln!(f, "tape: this run: {}", tape_command(path, &self.0.test))?;
         }
         if let Some(path) = self.0.schedule.as_ref().and_then(Schedule::tape_path) {
-            writeln!(f, "tape: VOLT_TAPE={} replays the smallest schedule", path.display())?;
+            writeln!(f, "tape: smallest schedule: {}", tape_command(path, &self.0.test))?;
         }
         write!(f, "replay: {}", self.0.replay)
     }

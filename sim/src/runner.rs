@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::decide::tape::Recorder;
 use crate::decide::{Dfs, Guide, Length, Prepared, Profile, Strategy};
-use crate::failure::{Details, Failure, Report};
+use crate::failure::{self, Details, Failure, Report};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
@@ -272,9 +272,10 @@ impl Runner {
                     Strategy::Tape(path) => Some(path.as_path()),
                     _ => None,
                 };
+                let test = self.job.name.clone().unwrap_or_default();
                 let replay = match replays_tape {
-                    Some(path) => self.line(&format!("VOLT_TAPE={}", path.display())),
-                    None => self.replay_line(seed, named),
+                    Some(path) => failure::tape_command(path, &test),
+                    None => seed_command(seed, named, &test),
                 };
                 Err(Failure(Box::new(Details {
                     kind: stop.kind,
@@ -285,6 +286,7 @@ impl Runner {
                     report,
                     tape_path,
                     tape,
+                    test,
                     replay,
                     schedule: None,
                     not_shrunk: None,
@@ -293,18 +295,6 @@ impl Runner {
         };
         self.recorder = outcome.recorder.take();
         result
-    }
-
-    fn replay_line(&self, seed: u64, strategy: Option<&Strategy>) -> String {
-        let strategy = strategy.map(|strategy| format!(" VOLT_STRATEGY={strategy}"));
-        let strategy = strategy.unwrap_or_default();
-        self.line(&format!("VOLT_SEED={seed:#x}{strategy}"))
-    }
-
-    /// The command that runs this test with these variables set.
-    fn line(&self, variables: &str) -> String {
-        let name = self.job.name.as_deref().unwrap_or_default();
-        format!("{variables} cargo test --features sim {name}").trim_end().to_owned()
     }
 
     /// Writes the tape of the last run into the folder for temporary files.
@@ -354,6 +344,12 @@ impl Worker for Runner {
         another.find_races = self.find_races;
         another
     }
+}
+
+/// The command that runs a seed again, under this strategy if it must be named.
+fn seed_command(seed: u64, strategy: Option<&Strategy>, test: &str) -> String {
+    let strategy = strategy.map(|strategy| format!(" VOLT_STRATEGY={strategy}"));
+    failure::command(&format!("VOLT_SEED={seed:#x}{}", strategy.unwrap_or_default()), test)
 }
 
 /// Where `process` saves the tape of a failed run; `suffix` tells it from the others of its seed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::decide::storage::left_behind;
 use crate::decide::{Length, Strategy};
+use crate::failure::tape_command;
 use crate::runner;
 use crate::sim::{Builder, Sim};
 use crate::sweep::cause::{Cause, without_numbers};
@@ -190,7 +191,7 @@ impl TestOptions {
             let mut tapes = left_behind(number);
             let lines: String = tapes
                 .iter()
-                .map(|path| format!("\ntape: VOLT_TAPE={} replays it", path.display()))
+                .map(|path| format!("\ntape: this run: {}", tape_command(path, self.test_name())))
                 .collect();
             let text = format!(
                 "the process of seed {seed:#x} ended with {}:\n{said}{}{lines}",

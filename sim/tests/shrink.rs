@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use volt_sim::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use volt_sim::sync::{Condvar, Mutex};
-use volt_sim::{Failure, FailureKind, Sim, Strategy, thread};
+use volt_sim::{Failure, FailureKind, Schedule, Sim, Strategy, thread};
 
 /// Long enough for every search here to come to its own end.
 const TIME: Duration = Duration::from_secs(300);
@@ -192,6 +192,18 @@ fn a_lost_update_is_one_preemption_between_load_and_store() {
     assert!(text.contains("pre-empted: thread "), "{text}");
     assert!(text.contains("it passes when the first of these comes after the second"), "{text}");
     assert!(!text.contains("lost wake-up:"), "{text}");
+    assert!(text.contains("smallest schedule: 1 pre-emption (the run had "), "{text}");
+    let smallest = failure.schedule().and_then(Schedule::tape_path).expect("a saved tape");
+    for (what, path) in
+        [("this run", failure.tape_path().expect("a saved tape")), ("smallest schedule", smallest)]
+    {
+        let line = format!(
+            "tape: {what}: VOLT_TAPE={} cargo test --features sim \
+             a_lost_update_is_one_preemption_between_load_and_store\n",
+            path.display()
+        );
+        assert!(text.contains(&line), "{text}");
+    }
     assert!(text.lines().last().is_some_and(|line| line.starts_with("replay: VOLT_SEED=")));
 }
 

@@ -143,11 +143,15 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Schedule { preemptions, switches, faults, steps, runs, .. } = self;
         let cut = if self.was_cut_short { ", when it was cut short" } else { "" };
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
         writeln!(
             f,
-            "smallest schedule: {preemptions} pre-emptions (the run had {}), {faults} faults and \
-             other choices, {switches} switches, {steps} steps; found in {runs} runs{cut}",
-            self.preemptions_before
+            "smallest schedule: {preemptions} pre-emption{} (the run had {}), {faults} faults and \
+             other choices, {switches} switch{}, {steps} step{}; found in {runs} runs{cut}",
+            plural(*preemptions),
+            self.preemptions_before,
+            if *switches == 1 { "" } else { "es" },
+            plural(*steps as u64),
         )?;
         if let Some(message) = &self.message {
             writeln!(f, "  it fails with: {message}")?;
