@@ -86,7 +86,9 @@ pub(crate) fn run(
     let began = Instant::now();
     recorder.start(plan.seed);
     let replays = matches!(plan.strategy, Strategy::Tape(_));
-    let is_guided = plan.prepared.guide.is_some();
+    // The run whose steps are noted is the one that is told: it is not to be a deadlock only
+    // because it waited too little.
+    let is_trial = plan.prepared.guide.as_ref().is_some_and(|guide| !guide.notes_steps());
     let (decider, strategy) = Decider::new(plan.seed, &plan.strategy, plan.prepared, recorder);
     let inbox = Arc::new(Inbox::new());
     let look_after = if replays { 1 } else { LOOK_AFTER };
@@ -97,7 +99,7 @@ pub(crate) fn run(
         seed: plan.seed,
         whole_machine: plan.whole_machine,
         find_races: plan.find_races,
-        grace: if is_guided { external::SHORT_GRACE } else { external::GRACE },
+        grace: if is_trial { external::SHORT_GRACE } else { external::GRACE },
         planted: plan.planted,
         yielder: Cell::new(ptr::null()),
         state: UnsafeCell::new(State {
