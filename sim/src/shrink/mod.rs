@@ -101,7 +101,7 @@ fn smallest(
     }
     let left = shrinking.left();
     if left.is_zero() {
-        return Err("the failures before it took the time there was".to_owned());
+        return Err("no time was left for it".to_owned());
     }
     // A candidate may end the process, and the report would never be seen. The stream, not the
     // macro: what the test harness keeps goes when the process does.
