@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+#[cfg(all(target_os = "linux", not(volt_loom)))]
+use std::sync::OnceLock;
 
 use super::{Entry, Metadata, OpenFlags, Permissions, StdFile, retry};
 
@@ -24,7 +26,7 @@ pub fn open(path: &Path, flags: &OpenFlags) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    options.open(path).map(File)
+    options.open(path).map(File::new)
 }
 
 /// The whole content of a file.
@@ -228,15 +230,41 @@ impl Iterator for Entries {
 
 /// An open file.
 #[derive(Debug)]
-pub struct File(fs::File);
+pub struct File(
+    fs::File,
+    /// Whether it is storage, once that was asked.
+    #[cfg(all(target_os = "linux", not(volt_loom)))]
+    OnceLock<bool>,
+);
 
 impl File {
+    fn new(file: fs::File) -> File {
+        File(
+            file,
+            #[cfg(all(target_os = "linux", not(volt_loom)))]
+            OnceLock::new(),
+        )
+    }
+
+    /// Whether it is a regular file or a block device: what has offsets, and never waits for
+    /// somebody else. The system is asked once; a file does not change its kind.
+    #[cfg(all(target_os = "linux", not(volt_loom)))]
+    pub(in crate::platform) fn is_storage(&self) -> bool {
+        use std::os::unix::fs::FileTypeExt;
+        *self.1.get_or_init(|| {
+            let metadata = self.0.metadata();
+            metadata
+                .map(|metadata| metadata.file_type())
+                .is_ok_and(|kind| kind.is_file() || kind.is_block_device())
+        })
+    }
+
     /// A file that std opened.
     ///
     /// # Errors
     /// None here; in a simulation, `Unsupported`.
     pub fn from_std(file: StdFile) -> io::Result<File> {
-        Ok(File(file))
+        Ok(File::new(file))
     }
 
     /// The file as std has it.
@@ -297,8 +325,11 @@ impl File {
             if offset == u64::MAX {
                 return None;
             }
+            let is_empty = buffer.is_empty();
             let mut buffers = [io::IoSliceMut::new(buffer)];
-            preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok().map(Ok)
+            let read = preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok()?;
+            // Linux 5.9 and 5.10 may answer 0 for what is not in memory: that is no end yet.
+            (read > 0 || is_empty).then_some(Ok(read))
         }
         #[cfg(not(target_os = "linux"))]
         {
@@ -360,7 +391,7 @@ impl File {
     /// # Errors
     /// If the system has no descriptor for it.
     pub fn try_clone(&self) -> io::Result<File> {
-        self.0.try_clone().map(File)
+        self.0.try_clone().map(File::new)
     }
 }
 

@@ -272,6 +272,15 @@ macro_rules! methods {
 }
 
 impl File {
+    /// As the real machine's; simulated files all are.
+    #[cfg(target_os = "linux")]
+    pub(in crate::platform) fn is_storage(&self) -> bool {
+        match &self.0 {
+            World::Real(file) => file.is_storage(),
+            World::Simulated(_) => true,
+        }
+    }
+
     /// The simulated file that it is, if it is one.
     #[cfg(target_os = "linux")]
     pub(in crate::platform) fn simulated(&self) -> Option<&fs::File> {

@@ -229,6 +229,23 @@ mod tests {
         volt_sim::check(|| contract(Path::new("/file")));
     }
 
+    /// A pipe has no offsets, and a read of it may wait for ever.
+    #[test]
+    fn what_is_no_storage_is_not_taken() {
+        let Ok(mut ring) = Ring::new(2) else { return };
+        let (reader, writer) = std::io::pipe().unwrap();
+        let ends = [std::os::fd::OwnedFd::from(reader), std::os::fd::OwnedFd::from(writer)];
+        let [reader, writer] = ends.map(|end| File::from_std(end.into()).unwrap());
+        let mut byte = [0];
+        let (buffer, bytes) = (byte.as_mut_ptr(), b"x".as_ptr());
+        let read = Operation::Read { file: &reader, buffer, length: 1, offset: 0 };
+        let write = Operation::Write { file: &writer, bytes, length: 1, offset: 0 };
+        for operation in [read, write] {
+            // SAFETY: nothing is in flight when the memory goes, as the ring takes none of it.
+            assert!(!unsafe { ring.submit(1, &operation) });
+        }
+    }
+
     /// More completions than the queue has room for: none is lost.
     #[test]
     fn a_full_queue_loses_nothing() {

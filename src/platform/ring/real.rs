@@ -72,6 +72,14 @@ impl Ring {
     /// Until the operation has completed, its file stays open, and the memory that it names is
     /// there; nobody else accesses that, or of a write changes it.
     pub unsafe fn submit(&mut self, token: u64, operation: &Operation<'_>) -> bool {
+        let (Operation::Read { file, .. }
+        | Operation::Write { file, .. }
+        | Operation::Sync { file, .. }) = operation;
+        // The kernel ignores the offset of what cannot seek, rather than refusing it; and a read
+        // of an empty FIFO would stay in flight for as long as nobody writes.
+        if !file.is_storage() {
+            return false;
+        }
         let entry = match *operation {
             // To the kernel, the largest offset stands for the position of the file.
             Operation::Read { offset: u64::MAX, .. }
