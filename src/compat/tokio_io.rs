@@ -29,6 +29,8 @@ use tokio::io::ReadBuf;
 
 use crate::fs::File;
 use crate::io::{DuplexStream, Stderr, Stdin, Stdout};
+#[cfg(unix)]
+use crate::net::unix;
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, WriteHalf};
 use crate::process::{ChildStderr, ChildStdin, ChildStdout};
 
@@ -62,6 +64,9 @@ readers!(
     DuplexStream,
     Stdin,
 );
+
+#[cfg(unix)]
+readers!(unix::UnixStream, &unix::UnixStream, unix::ReadHalf<'_>, unix::OwnedReadHalf);
 
 macro_rules! writers {
     (vectored: $is_vectored:literal; $($type:ty),+ $(,)?) => {$(
@@ -108,6 +113,11 @@ macro_rules! writers {
 }
 
 writers!(vectored: true; TcpStream, &TcpStream, WriteHalf<'_>, OwnedWriteHalf, File, ChildStdin);
+#[cfg(unix)]
+writers!(
+    vectored: true;
+    unix::UnixStream, &unix::UnixStream, unix::WriteHalf<'_>, unix::OwnedWriteHalf,
+);
 writers!(vectored: false; DuplexStream, Stdout, Stderr);
 
 #[cfg(all(test, not(any(volt_loom, volt_shuttle))))]

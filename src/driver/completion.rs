@@ -26,6 +26,7 @@
 //! kernel's until then. The next thread that is the worker has a ring of its own.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -37,6 +38,7 @@ use super::{Direction, Driver, Registration};
 use crate::platform::ring::{Completion, Ring, RingSignal};
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
+use crate::waiter::{contain, wake};
 
 /// How many operations a ring takes between two turns. Beyond that it turns by itself.
 const ENTRIES: u32 = 128;
@@ -53,7 +55,7 @@ pub(crate) struct Completions {
 struct Own {
     operations: Operations,
     ring: Option<OpenRing>,
-    /// A ring could not be made: it is not tried again.
+    /// A ring could not be made: this thread does not try again.
     failed: bool,
     /// Taken out of the ring, and not yet told.
     completions: Vec<Completion>,
@@ -157,11 +159,12 @@ impl Completions {
         }
         self.busy.store(!operations.is_empty(), Ordering::Relaxed);
         drop(own);
+        // Payloads may go here, and they and wakers are anybody's code: the others land all the
+        // same.
         for (operation, result) in landed {
-            let waker = operation.land(result);
-            // The payload may go here.
-            drop(operation);
-            waker.into_iter().for_each(Waker::wake);
+            let waker = contain(|| operation.land(result)).flatten();
+            contain(|| drop(operation));
+            wake(waker);
         }
         all_submitted
     }
@@ -182,14 +185,21 @@ impl Completions {
     }
 
     /// Has the worker woken by what completes from now on: it turns once more before it sleeps.
-    pub(crate) fn arm(&self) {
+    /// False if the driver is closed, and tells nobody any more: the worker waits in its ring.
+    pub(crate) fn arm(&self) -> bool {
         let own = self.own.lock();
-        let Some(OpenRing { signal, waker, .. }) = &own.ring else { return };
+        let Some(OpenRing { signal, waker, .. }) = &own.ring else { return true };
         let mut context = Context::from_waker(waker);
-        // What has been told is used up: the turn that follows sees it.
-        while let Poll::Ready(Ok(())) = signal.poll_ready(&mut context, Direction::Read) {
-            let blocks = |_: &RingSignal| Err::<(), _>(ErrorKind::WouldBlock.into());
-            drop(signal.try_io(Direction::Read, blocks));
+        loop {
+            match signal.poll_ready(&mut context, Direction::Read) {
+                Poll::Pending => return true,
+                Poll::Ready(Err(_)) => return false,
+                // What has been told is used up: the turn that follows sees it.
+                Poll::Ready(Ok(())) => {
+                    let blocks = |_: &RingSignal| Err::<(), _>(ErrorKind::WouldBlock.into());
+                    drop(signal.try_io(Direction::Read, blocks));
+                }
+            }
         }
     }
 
@@ -202,7 +212,11 @@ impl Completions {
         while self.is_busy() {
             self.turn(true);
         }
-        let ring = self.own.lock().ring.take();
+        let mut own = self.own.lock();
+        let ring = own.ring.take();
+        // What was short may be there for the next thread.
+        own.failed = false;
+        drop(own);
         let waker = self.messages.lock().waker.take();
         drop((ring, waker));
     }
@@ -241,6 +255,15 @@ impl Own {
                     warn!(target: "volt::driver", %error, "no ring: threads do its operations");
                 }
             }
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // Nobody closed the ring, as a panic may see to: the kernel still uses what is in flight.
+        if !self.operations.is_empty() {
+            mem::forget(mem::take(&mut self.operations));
         }
     }
 }

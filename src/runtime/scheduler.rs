@@ -125,13 +125,13 @@ impl Scheduler {
     /// Begins an operation on the ring of the calling worker.
     ///
     /// # Errors
-    /// What it needs, if it has to be done another way: the calling thread is no worker, or there
-    /// is no ring.
+    /// What it needs, if it has to be done another way: the calling thread is no worker, there is no
+    /// ring, or the runtime has shut down.
     pub(crate) fn begin_operation<P: Payload>(
         self: &Arc<Scheduler>,
         payload: P,
     ) -> Result<InFlight<P>, P> {
-        if self.config.backend != Backend::IoUring {
+        if self.config.backend != Backend::IoUring || self.is_shut_down() {
             return Err(payload);
         }
         let Some(worker) = context::worker_of(self) else { return Err(payload) };
@@ -153,7 +153,10 @@ impl Scheduler {
         if !completions.is_busy() {
             return true;
         }
-        completions.arm();
+        if !completions.arm() {
+            completions.turn(true);
+            return false;
+        }
         let looks_again = mutation!("ring-no-second-look", true, false);
         all_submitted && (!looks_again || completions.turn(false))
     }

@@ -32,4 +32,4 @@ pub(crate) use blocking::block_on;
 pub(crate) use list::WaitList;
 pub use waiter::Waiter;
 pub(crate) use waiter::{Outcome, Place, Turn};
-pub(crate) use wake_batch::{WakeBatch, discard, duplicate, wake};
+pub(crate) use wake_batch::{WakeBatch, contain, discard, duplicate, wake};

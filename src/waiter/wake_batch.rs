@@ -29,7 +29,7 @@ pub(crate) fn duplicate(waker: &Waker) -> Option<Waker> {
 
 /// Calls `f`, which is anybody's. The hook has reported its panic: others must be woken, and what
 /// the caller has taken must come to its owner.
-fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Option<R> {
     let payload = match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => return Some(result),
         Err(payload) => payload,
