@@ -25,10 +25,30 @@ const NEEDED: [u8; 4] =
 pub fn probe() -> io::Result<()> {
     /// The kernel does not change while the process runs.
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
-    let found = FOUND.get_or_init(|| Ring::new(1).map(drop).map_err(|error| error.to_string()));
+    let found = FOUND.get_or_init(|| check().map_err(|error| error.to_string()));
     found.clone().map_err(|why| {
         io::Error::new(ErrorKind::Unsupported, format!("this system has no io_uring for us: {why}"))
     })
+}
+
+/// Whether the kernel's rings do all that is needed.
+fn check() -> io::Result<()> {
+    let Ring { ring, .. } = Ring::open(1)?;
+    if !ring.params().is_feature_nodrop() {
+        return Err(io::Error::new(
+            ErrorKind::Unsupported,
+            "the kernel drops completions that its queue has no room for",
+        ));
+    }
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe)?;
+    if let Some(code) = NEEDED.iter().find(|code| !probe.is_supported(**code)) {
+        return Err(io::Error::new(
+            ErrorKind::Unsupported,
+            format!("the kernel's rings cannot do operation {code}"),
+        ));
+    }
+    Ok(())
 }
 
 /// A completion queue. One thread uses it: the one that made it.
@@ -45,21 +65,12 @@ impl Ring {
     /// # Errors
     /// If the kernel has none, cannot do what is needed, or forbids it: a sandbox may.
     pub fn new(entries: u32) -> io::Result<Ring> {
+        probe()?;
+        Ring::open(entries)
+    }
+
+    fn open(entries: u32) -> io::Result<Ring> {
         let ring = build(entries)?;
-        if !ring.params().is_feature_nodrop() {
-            return Err(io::Error::new(
-                ErrorKind::Unsupported,
-                "the kernel drops completions that its queue has no room for",
-            ));
-        }
-        let mut probe = Probe::new();
-        ring.submitter().register_probe(&mut probe)?;
-        if let Some(code) = NEEDED.iter().find(|code| !probe.is_supported(**code)) {
-            return Err(io::Error::new(
-                ErrorKind::Unsupported,
-                format!("the kernel's rings cannot do operation {code}"),
-            ));
-        }
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         ring.submitter().register_eventfd(event.as_raw_fd())?;
         Ok(Ring { ring, event })
