@@ -125,8 +125,8 @@ impl Scheduler {
     /// Begins an operation on the ring of the calling worker.
     ///
     /// # Errors
-    /// What it needs, if it has to be done another way: the calling thread is no worker, there is no
-    /// ring, or the runtime has shut down.
+    /// What it needs, if it has to be done another way: the calling thread is no worker, there is
+    /// no ring, or the runtime has shut down.
     pub(crate) fn begin_operation<P: Payload>(
         self: &Arc<Scheduler>,
         payload: P,

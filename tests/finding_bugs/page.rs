@@ -120,7 +120,11 @@ fn the_page_shows_what_the_programs_print() {
     let seed = between(&sweep, "replay: VOLT_SEED=", &format!(" cargo test --features sim {BANK}"));
     let seed_alone = run(BANK, &[("VOLT_SEED", seed)]);
     assert_eq!(hash(&seed_alone), hash(&sweep), "the seed replays the failure");
-    let tape = between(&sweep, "tape: VOLT_TAPE=", " replays the smallest schedule");
+    let tape = between(
+        &sweep,
+        "tape: smallest schedule: VOLT_TAPE=",
+        &format!(" cargo test --features sim {BANK}"),
+    );
     let tape_alone = run(BANK, &[("VOLT_TAPE", tape)]);
 
     let outputs = [

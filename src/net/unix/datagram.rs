@@ -19,8 +19,9 @@ use crate::runtime::Io;
 /// Its operations take `&self`: any number of tasks may send and receive at once. A datagram goes
 /// to one receiver, whole, but for what does not fit its buffer, which is lost. None is lost on its
 /// way, doubled or overtaken: a sender waits while the receiver's buffer is full. On Linux it hears
-/// for certain of room only from a socket that it is connected to; with
-/// [`send_to`](UnixDatagram::send_to) it may wait for longer than there is none.
+/// of room only from a socket that it is connected to. With [`send_to`](UnixDatagram::send_to) to
+/// another one that is full it tries again and again, which takes a processor: connect where a
+/// receiver may be slow.
 ///
 /// What is bound makes a file on the real machine, as [`UnixListener`](super::UnixListener) does.
 ///
