@@ -304,6 +304,7 @@ impl Interpreter {
         if self.receiver_count() == 0 {
             self.model.close();
             self.model.messages.clear();
+            self.model.has_no_receiver = true;
         }
     }
 
@@ -436,6 +437,8 @@ struct Model {
     /// How many messages were received.
     received: usize,
     is_closed: bool,
+    /// Whether the last receiver has gone: what is sent then is dropped at once.
+    has_no_receiver: bool,
     senders: End,
     receivers: End,
     /// Who has room, and keeps it until it is decided what for.
@@ -548,6 +551,9 @@ impl Model {
     /// Sends into room that was set aside, also when the channel is closed.
     fn send_claimed(&mut self, number: u64) {
         self.senders.claims -= 1;
+        if self.has_no_receiver {
+            return;
+        }
         self.messages.push_back(number);
         let receivers = &mut self.receivers;
         receivers.unanswered += usize::from(receivers.is_offered);
