@@ -58,16 +58,30 @@ impl Patience {
 struct Exhausted {
     /// `None` once it has been told.
     error: Option<io::Error>,
-    /// Boxed, so that the future of an accept may be moved, and is small.
-    pause: Pin<Box<Sleep>>,
+    pause: Pause,
+}
+
+/// A time in which nothing is tried and nothing is told, which a shutdown ends.
+// Boxed, so that the future that has it may be moved, and is small.
+pub(super) struct Pause(Pin<Box<Sleep>>);
+
+impl Pause {
+    /// One that begins now, for an operation that the program asked for at `place`.
+    pub(super) fn new(io: &Io, place: &'static Location<'static>) -> Pause {
+        Pause(Box::pin(Sleep::new(io, Instant::now() + PAUSE, place)))
+    }
+
+    /// Whether it is over.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll_unless_shut_down(context).map(drop)
+    }
 }
 
 impl Exhausted {
     /// Of `error`, which the system has answered just now to an operation that the program asked
     /// for at `place`.
     fn new(io: &Io, error: io::Error, place: &'static Location<'static>) -> Exhausted {
-        let pause = Sleep::new(io, Instant::now() + PAUSE, place);
-        Exhausted { error: Some(error), pause: Box::pin(pause) }
+        Exhausted { error: Some(error), pause: Pause::new(io, place) }
     }
 }
 
@@ -78,7 +92,7 @@ impl Future for Exhausted {
     /// If it has returned `Ready` before.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Error> {
         // A runtime that has shut down has no timers; what the system said is true all the same.
-        if self.pause.as_mut().poll_unless_shut_down(context).is_pending() {
+        if self.pause.poll(context).is_pending() {
             return Poll::Pending;
         }
         let error = self.error.take();

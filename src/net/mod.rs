@@ -37,6 +37,7 @@ mod exhaustion;
 mod lookup;
 pub(crate) mod operation;
 mod tcp;
+mod traits;
 pub mod udp;
 #[cfg(unix)]
 pub mod unix;

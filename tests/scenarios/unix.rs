@@ -1,14 +1,19 @@
 //! Unix sockets connect programs of one machine, hold writers back, end when their peers end, and
 //! lose no datagram.
 
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::harness::{runtime, scenario};
 use volt::net::{UnixDatagram, UnixListener, UnixStream};
 use volt::platform::thread::is_simulated;
+use volt::time::{Instant, sleep};
 
 /// A path of a scenario's own, whose file goes with it.
 struct SocketPath(PathBuf);
@@ -195,6 +200,45 @@ scenario!(a_sender_of_datagrams_waits_for_room, || {
         for expected in 0..=last {
             let mut bytes = [0; 4];
             assert_eq!(second.recv(&mut bytes).await.unwrap(), 4);
+            assert_eq!(u32::from_le_bytes(bytes), expected);
+        }
+        assert_eq!(sending.await.unwrap(), 4);
+    });
+});
+
+scenario!(a_send_to_a_full_target_waits_and_does_not_spin, || {
+    runtime(2).run(|io| async move {
+        let path = SocketPath::new();
+        let receiver = UnixDatagram::bind(&io, &path.0).unwrap();
+        let sender = UnixDatagram::unbound(&io).unwrap();
+        let mut sent = 0_u32;
+        sender.writable().await.unwrap();
+        while sender.try_send_to(&sent.to_le_bytes(), &path.0).is_ok() {
+            sent += 1;
+        }
+        assert!(sent > 0);
+        let last = sent;
+        let polls = Arc::new(AtomicU32::new(0));
+        let (count, target) = (Arc::clone(&polls), path.0.clone());
+        let sending = io.spawn(async move {
+            let bytes = last.to_le_bytes();
+            let mut send = pin!(sender.send_to(&bytes, target));
+            poll_fn(move |context| {
+                count.fetch_add(1, Ordering::Relaxed);
+                send.as_mut().poll(context)
+            })
+            .await
+            .unwrap()
+        });
+        let waited = Instant::now();
+        sleep(&io, Duration::from_millis(100)).await;
+        // Two for each attempt: the failed one makes an event of its own.
+        let most = 4 + waited.elapsed().as_millis() / 5;
+        let polls = u128::from(polls.load(Ordering::Relaxed));
+        assert!(polls <= most, "{polls} polls, more than {most}: the send spins");
+        for expected in 0..=last {
+            let mut bytes = [0; 4];
+            assert_eq!(receiver.recv(&mut bytes).await.unwrap(), 4);
             assert_eq!(u32::from_le_bytes(bytes), expected);
         }
         assert_eq!(sending.await.unwrap(), 4);

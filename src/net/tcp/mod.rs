@@ -8,7 +8,6 @@ mod owned_buffers;
 mod owned_halves;
 mod socket;
 mod stream;
-mod traits;
 
 pub use connect::Connect;
 pub use futures::{Peek, Read, ReadExact, ReadVectored, Readiness, Write, WriteAll, WriteVectored};
@@ -18,3 +17,8 @@ pub use owned_buffers::{ReadOwned, WriteOwned};
 pub use owned_halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use socket::TcpSocket;
 pub use stream::TcpStream;
+
+use crate::net::traits::{readers, writers};
+
+readers!(TcpStream, &TcpStream, ReadHalf<'_>, OwnedReadHalf);
+writers!(TcpStream, &TcpStream, WriteHalf<'_>, OwnedWriteHalf);

@@ -19,9 +19,8 @@ use crate::runtime::Io;
 /// Its operations take `&self`: any number of tasks may send and receive at once. A datagram goes
 /// to one receiver, whole, but for what does not fit its buffer, which is lost. None is lost on its
 /// way, doubled or overtaken: a sender waits while the receiver's buffer is full. On Linux it hears
-/// of room only from a socket that it is connected to. With [`send_to`](UnixDatagram::send_to) to
-/// another one that is full it tries again and again, which takes a processor: connect where a
-/// receiver may be slow.
+/// of room only from a socket that it is connected to; [`send_to`](UnixDatagram::send_to) tries
+/// every 10 ms while its target is full.
 ///
 /// What is bound makes a file on the real machine, as [`UnixListener`](super::UnixListener) does.
 ///
@@ -40,6 +39,8 @@ use crate::runtime::Io;
 /// ```
 pub struct UnixDatagram {
     registration: Registration<system::UnixDatagram>,
+    /// Whose timers a send waits with.
+    io: Io,
 }
 
 impl UnixDatagram {
@@ -90,7 +91,8 @@ impl UnixDatagram {
     }
 
     fn register(io: &Io, socket: system::UnixDatagram) -> io::Result<UnixDatagram> {
-        Ok(UnixDatagram { registration: io.scheduler().driver().register(socket)? })
+        let registration = io.scheduler().driver().register(socket)?;
+        Ok(UnixDatagram { registration, io: io.clone() })
     }
 
     /// Sends to `path`, and receives from there alone, from now on.
@@ -125,7 +127,8 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to<'a>(&'a self, bytes: &'a [u8], target: impl AsRef<Path>) -> SendTo<'a> {
         let target = target.as_ref().to_owned();
-        SendTo { operation: self.operation(Direction::Write), bytes, target }
+        let operation = self.operation(Direction::Write);
+        SendTo { operation, bytes, target, io: &self.io, pause: None }
     }
 
     /// Receives the next datagram, and waits if there is none: how much of it `buffer` holds. The
@@ -237,7 +240,9 @@ impl UnixDatagram {
     }
 
     /// As [`send_to`](UnixDatagram::send_to), for code that polls, as
-    /// [`poll_send`](UnixDatagram::poll_send).
+    /// [`poll_send`](UnixDatagram::poll_send). On Linux the task may be woken at once, and again
+    /// after each call, while a target that the socket is not connected to is full: the caller
+    /// should wait a little then.
     ///
     /// # Errors
     /// As [`send_to`](UnixDatagram::send_to).

@@ -6,10 +6,12 @@ use std::io;
 use std::os::unix::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use crate::net::exhaustion::Pause;
 use crate::net::operation::{Operation, operations};
 use crate::platform::net as system;
+use crate::runtime::Io;
 
 operations! {
     of system::UnixDatagram;
@@ -22,7 +24,12 @@ operations! {
     /// The future of [`UnixDatagram::send_to`](super::UnixDatagram::send_to).
     ///
     /// Cancel safety: dropped before it is ready, it has sent nothing.
-    SendTo<'a> { bytes: &'a [u8], target: PathBuf } -> usize;
+    SendTo<'a> {
+        bytes: &'a [u8],
+        target: PathBuf,
+        io: &'a Io,
+        pause: Option<Pause>
+    } -> usize;
 
     /// The future of [`UnixDatagram::recv`](super::UnixDatagram::recv).
     ///
@@ -57,7 +64,24 @@ impl Send<'_> {
 
 impl SendTo<'_> {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.operation.poll_io(context, |socket| socket.send_to(self.bytes, &self.target))
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.poll(context));
+            self.pause = None;
+        }
+        let mut is_full = false;
+        let sent = self.operation.poll_io(context, |socket| {
+            let sent = socket.send_to(self.bytes, &self.target);
+            is_full = matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+            sent
+        });
+        if is_full && sent.is_pending() {
+            // A socket hears nothing of the room of one that it is not connected to; but Linux
+            // tells it that it may send whenever it has failed to: it would try for ever.
+            let pause = self.pause.insert(Pause::new(self.io, self.operation.place()));
+            // It has only begun, unless the runtime has shut down.
+            let _ = pause.poll(context);
+        }
+        sent
     }
 }
 

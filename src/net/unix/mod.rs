@@ -24,7 +24,6 @@ mod listener;
 mod owned_buffers;
 mod owned_halves;
 mod stream;
-mod traits;
 
 pub use connect::Connect;
 pub use datagram::UnixDatagram;
@@ -36,3 +35,8 @@ pub use listener::{Accept, Incoming, UnixListener};
 pub use owned_buffers::{ReadOwned, WriteOwned};
 pub use owned_halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stream::UnixStream;
+
+use crate::net::traits::{readers, writers};
+
+readers!(UnixStream, &UnixStream, ReadHalf<'_>, OwnedReadHalf);
+writers!(UnixStream, &UnixStream, WriteHalf<'_>, OwnedWriteHalf);
