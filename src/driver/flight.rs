@@ -3,10 +3,10 @@
 //! ```text
 //!              land: the result comes, the task is woken          poll
 //!   IN FLIGHT ──────────────────────────────────────────► LANDED ──────► OVER
-//!       │                                                                 ▲
-//!       └── abandon: the future is dropped ───────────────────────────────┘
-//!                                              what lands then wakes nobody,
-//!                                              and its payload is told
+//!       │                                                    │            ▲
+//!       └── abandon: the future is dropped ──────────────────┴────────────┘
+//!                                     what lands then, or has landed, wakes
+//!                                     nobody, and its payload is told
 //! ```
 //!
 //! What the operation needs, its buffer and its file, is the *payload*. It lies still here from
@@ -40,7 +40,7 @@ pub(crate) unsafe trait Payload: Send + 'static {
     fn describe(&mut self) -> Option<Operation<'_>>;
 
     /// The operation has completed, and its future has gone: who promised that it is done all the
-    /// same sees to it.
+    /// same sees to it. Called once, without a lock.
     fn land_alone(self, result: io::Result<usize>);
 }
 
@@ -105,7 +105,9 @@ impl<P> Flight<P> {
             State::Over => panic!("an operation is polled after it gave its output"),
         }
     }
+}
 
+impl<P: Payload> Flight<P> {
     /// The future goes. True if the operation is in flight: the payload stays, for as long as the
     /// table has it.
     pub(super) fn abandon(&self) -> bool {
@@ -113,6 +115,9 @@ impl<P> Flight<P> {
         let in_flight = matches!(before, State::InFlight(_));
         if mutation!("flight-drops-payload", false, in_flight) {
             drop(self.take_payload());
+        }
+        if let State::Landed(result) = before {
+            self.take_payload().land_alone(result);
         }
         in_flight
     }
@@ -136,6 +141,55 @@ impl<P: Payload> Landing for Flight<P> {
                 None
             }
         }
+    }
+}
+
+#[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    struct Write(Arc<AtomicUsize>);
+
+    // SAFETY: it describes nothing.
+    unsafe impl Payload for Write {
+        const ENDS_WITH_FUTURE: bool = false;
+
+        fn describe(&mut self) -> Option<Operation<'_>> {
+            None
+        }
+
+        fn land_alone(self, result: io::Result<usize>) {
+            assert!(result.is_err());
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What a ring has refused is done elsewhere, also when nobody has looked at the refusal.
+    #[test]
+    fn a_payload_is_told_once_whether_it_lands_before_or_after_its_future_goes() {
+        let refusal = || Err(io::ErrorKind::WouldBlock.into());
+        for lands_first in [true, false] {
+            let told = Arc::new(AtomicUsize::new(0));
+            let flight = Flight::new(Write(Arc::clone(&told)));
+            if lands_first {
+                assert!(flight.land(refusal()).is_none());
+                assert!(!flight.abandon());
+            } else {
+                assert!(flight.abandon());
+                assert!(flight.land(refusal()).is_none());
+            }
+            assert_eq!((told.load(Ordering::Relaxed), Arc::strong_count(&told)), (1, 1));
+        }
+        // Whoever polls has it.
+        let told = Arc::new(AtomicUsize::new(0));
+        let flight = Flight::new(Write(Arc::clone(&told)));
+        assert!(flight.land(refusal()).is_none());
+        assert!(flight.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert!(!flight.abandon());
+        assert_eq!(told.load(Ordering::Relaxed), 0);
     }
 }
 
