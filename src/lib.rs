@@ -15,6 +15,7 @@
 //! | [`sync`] | locks and coordination: [`Mutex`](sync::Mutex), [`CancellationToken`], .. |
 //! | [`channel`] | messages: [`bounded`](channel::bounded), [`watch`](channel::watch()), .. |
 //! | [`select!`], [`join!`], [`try_join!`] | several futures in one task |
+//! | [`local`] | a runtime of one thread, for futures that are not `Send` |
 //! | [`net`] | TCP, UDP |
 //! | [`io`] | reading and writing: traits, standard streams, pipes in memory |
 //! | [`fs`] | files and directories |
@@ -41,6 +42,7 @@ pub mod channel;
 pub mod compat;
 pub mod fs;
 pub mod io;
+pub mod local;
 pub mod net;
 pub mod process;
 pub mod shutdown;

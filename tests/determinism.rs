@@ -11,6 +11,7 @@ mod scenarios {
     pub mod cancellation;
     pub mod files;
     pub mod groups;
+    pub mod local;
     pub mod many_tasks;
     pub mod panics;
     pub mod shutdown;
@@ -33,6 +34,7 @@ const SCENARIOS: &[(&str, fn())] = &[
     ("cancellation", scenarios::cancellation::cancel_returns_after_the_destructors_ran::program),
     ("files", scenarios::files::a_stream_of_writes_is_read_back::program),
     ("groups", scenarios::groups::wait_gives_outputs_in_the_order_of_spawning::program),
+    ("local", scenarios::local::another_thread_wakes_tasks::program),
     ("many_tasks", scenarios::many_tasks::spawned_from_two_sides::program),
     ("panics", scenarios::panics::a_panic_reaches_the_join_handle::program),
     ("shutdown", scenarios::shutdown::every_task_is_dropped::program),

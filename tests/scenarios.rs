@@ -15,6 +15,7 @@ mod scenarios {
     mod files;
     mod giving_up;
     mod groups;
+    mod local;
     mod locks;
     mod many_tasks;
     mod misbehaving_peers;

@@ -1,10 +1,26 @@
 //! Threads.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::sync::thread_local;
 use super::{Current, Joined, Platform};
+
+thread_local! {
+    /// Every thread has one of its own: its address tells threads apart.
+    static HERE: Cell<u8> = const { Cell::new(0) };
+}
+
+/// A number that no other living thread has; `None` while the thread's locals are destroyed. A
+/// later thread may have the number of one that has ended. It differs between runs: a program may
+/// compare it and nothing else.
+#[inline]
+pub fn token() -> Option<NonZeroUsize> {
+    HERE.try_with(|here| NonZeroUsize::new(std::ptr::from_ref(here).addr())).ok().flatten()
+}
 
 /// The right to join a thread; dropping it lets the thread run on.
 pub struct Thread(<Current as Platform>::Thread);

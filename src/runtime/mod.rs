@@ -32,7 +32,7 @@ mod lifo;
 mod local_queue;
 mod metrics;
 mod pace;
-mod parker;
+pub(crate) mod parker;
 pub(crate) mod scheduler;
 mod seat;
 mod sleeper;

@@ -5,6 +5,7 @@
 mod channels;
 #[cfg(target_os = "linux")]
 mod io;
+mod local;
 mod locks;
 mod runtimes;
 mod stuck;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         rows.extend(tasks::rows());
         rows.extend(stuck::rows());
         rows.extend(io_rows(effort));
+        rows.extend(local::rows());
         rows
     })
 }
