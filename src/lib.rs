@@ -33,25 +33,37 @@ pub mod platform;
 pub mod __private;
 mod combinator;
 mod coop;
+#[cfg(feature = "real")]
 mod driver;
+#[cfg(feature = "real")]
 mod runtime;
 mod waiter;
 
 pub mod channel;
 #[cfg(any(feature = "hyper", feature = "tokio-io"))]
 pub mod compat;
+#[cfg(feature = "real")]
 pub mod fs;
+#[cfg(feature = "real")]
 pub mod io;
 pub mod local;
+#[cfg(feature = "real")]
 pub mod net;
+#[cfg(feature = "real")]
 pub mod process;
+#[cfg(feature = "real")]
 pub mod shutdown;
+#[cfg(feature = "real")]
 pub mod signal;
+#[cfg(feature = "real")]
 pub mod sim;
 pub mod sync;
+#[cfg(feature = "real")]
 pub mod task;
+#[cfg(feature = "real")]
 pub mod time;
 
+#[cfg(feature = "real")]
 pub use runtime::{
     Backend, Builder, DumpedTask, GlobalQueueInterval, Histogram, Io, Metrics, Runtime, TaskDump,
     WorkerMetrics, run,
@@ -59,5 +71,5 @@ pub use runtime::{
 pub use sync::CancellationToken;
 #[cfg(all(feature = "macros", feature = "sim"))]
 pub use volt_macros::sim_test;
-#[cfg(feature = "macros")]
+#[cfg(all(feature = "macros", feature = "real"))]
 pub use volt_macros::{main, test};

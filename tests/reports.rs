@@ -24,5 +24,5 @@ fn a_deadlock_names_each_blocked_task_and_thread_and_where_it_waits() {
     assert!(text.contains("thread 0 \"main\" waits "));
     // One of the workers waits in the driver, the other one on its own.
     assert!(text.contains("waits in poller 1 (no sockets), at src/driver/mod.rs"));
-    assert!(text.contains("src/runtime/parker.rs"));
+    assert!(text.contains("src/waiter/parker.rs"));
 }

@@ -64,6 +64,9 @@ impl Future for Delay {
         assert!(!self.executor.has_ended(), "a `Delay` waits for a runtime that is gone");
         let sequence = self.executor.timers().arm(self.deadline, self.sequence, context.waker());
         self.sequence = Some(sequence);
+        // Another executor may poll it.
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        self.executor.arrange_turn();
         Poll::Pending
     }
 }

@@ -11,6 +11,9 @@
 //! is woken while it is polled goes into the queue after the poll; one that is queued already is
 //! not queued again. `JOINED` says that there is a handle, which gives the slot back.
 
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod turns;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -80,7 +83,10 @@ impl Executor {
         });
         let this = NonNull::from(Box::leak(executor));
         // SAFETY: it was allocated just now, and nobody else has it.
-        unsafe { this.as_ref() }.this.set(this);
+        let executor = unsafe { this.as_ref() };
+        executor.this.set(this);
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        executor.be_called();
         this
     }
 
@@ -135,6 +141,8 @@ impl Executor {
             Some(last) => last.next.set(Some(slot)),
             None => self.first.set(Some(slot)),
         }
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        self.ask_for_turn();
     }
 
     #[inline]
@@ -320,7 +328,12 @@ impl Executor {
     }
 
     /// Polls what is ready now, each once, in the order of the queue; true when the root is done.
-    fn tick_with(&self, mut root: Option<Root<'_>>) -> bool {
+    fn tick_with(&self, root: Option<Root<'_>>) -> bool {
+        self.tick_while(root, || true)
+    }
+
+    /// As `tick_with`, as long as `goes_on`, which is asked before each poll but the first.
+    fn tick_while(&self, mut root: Option<Root<'_>>, goes_on: impl Fn() -> bool) -> bool {
         self.collect();
         let Some(last) = self.last.get() else { return false };
         while let Some(slot) = self.pop() {
@@ -332,7 +345,7 @@ impl Executor {
                 }
                 _ => self.run_task(slot),
             }
-            if slot == last {
+            if slot == last || !goes_on() {
                 break;
             }
         }
@@ -426,6 +439,8 @@ impl Executor {
             }
         });
         self.timers.clear();
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        self.inbox.host().end();
         self.references.end()
     }
 }
@@ -436,6 +451,8 @@ struct Running<'a>(&'a Executor);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.is_running.set(false);
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        self.0.arrange_turn();
     }
 }
 

@@ -2,7 +2,7 @@
 //! host, one with an event loop of its own, is another file with these functions.
 
 use crate::platform::clock::{self, Instant};
-use crate::runtime::parker::Parker;
+use crate::waiter::parker::Parker;
 
 /// The operating system, or the simulated machine, under one thread.
 #[derive(Debug)]

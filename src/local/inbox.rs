@@ -72,6 +72,12 @@ impl<E> Inbox<E> {
         }
     }
 
+    /// What calls the runtime.
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    pub(super) fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Sleeps until something comes, or until the deadline. The runtime's thread alone calls it.
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         self.host.sleep(deadline);

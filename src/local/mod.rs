@@ -27,6 +27,7 @@ mod delay;
 mod error;
 mod executor;
 mod handle;
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "event_loop.rs")]
 mod host;
 mod inbox;
 mod join;
@@ -147,6 +148,10 @@ impl Default for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        if self.executor().ends_after_turn() {
+            return;
+        }
         if self.executor().end() {
             // SAFETY: nobody has a reference any more.
             drop(unsafe { Box::from_raw(self.0.as_ptr()) });

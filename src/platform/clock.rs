@@ -1,5 +1,8 @@
 //! The clocks.
 
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub use super::event_loop::Instant;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use std::time::Instant;
 use std::time::SystemTime;
 

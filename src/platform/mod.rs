@@ -7,6 +7,7 @@
 //! | built with | `platform` is |
 //! |---|---|
 //! | `real` alone | [`Real`], without a branch or a field more |
+//! | not even `real` | `Bare`: std's threads and clocks, or a JavaScript host; for [`crate::local`] |
 //! | `sim` too | `Simulated`: simulated on simulated threads, real on all others |
 //! | `--cfg volt_loom`, `--cfg volt_shuttle` | as above, with `sync` that of the model checker |
 //!
@@ -17,37 +18,55 @@
 
 use std::any::Any;
 use std::io;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 pub mod clock;
 pub mod entropy;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub mod event_loop;
+#[cfg(feature = "real")]
 pub mod fs;
 #[cfg(all(test, volt_loom))]
 pub mod model;
 pub mod mutation;
+#[cfg(feature = "real")]
 pub mod net;
 pub mod probe;
+#[cfg(feature = "real")]
 pub mod process;
+#[cfg(feature = "real")]
 pub mod ring;
+#[cfg(feature = "real")]
 pub mod signal;
+#[cfg(feature = "real")]
 pub mod standard;
 pub mod sync;
 pub mod thread;
 
+#[cfg(not(feature = "real"))]
+mod bare;
 mod counter;
-#[cfg(not(feature = "sim"))]
+#[cfg(all(feature = "real", not(feature = "sim")))]
 pub(crate) mod ordinary;
+#[cfg(feature = "real")]
 mod real;
 #[cfg(feature = "sim")]
 mod simulated;
 
+#[cfg(not(feature = "real"))]
+pub use bare::Bare;
+use clock::Instant;
 pub use counter::Counter;
+#[cfg(feature = "real")]
 pub use real::Real;
 #[cfg(feature = "sim")]
 pub use simulated::Simulated;
 
 /// The platform of this build.
-#[cfg(not(feature = "sim"))]
+#[cfg(not(feature = "real"))]
+pub type Current = Bare;
+/// The platform of this build.
+#[cfg(all(feature = "real", not(feature = "sim")))]
 pub type Current = Real;
 /// The platform of this build.
 #[cfg(feature = "sim")]

@@ -9,7 +9,7 @@
 //! | `seat` | worker 0, which a thread that calls `run` takes over |
 //! | `injection` | the queue from outside |
 //! | `idle` | who sleeps, whom to wake |
-//! | `parker`, `sleeper` | put a thread to sleep |
+//! | `sleeper` | puts a worker to sleep |
 //! | `local_queue`, `lifo` | a worker's own tasks |
 //! | `pace` | how often a worker looks up from them |
 //! | `blocking` | threads for jobs that block |
@@ -32,7 +32,6 @@ mod lifo;
 mod local_queue;
 mod metrics;
 mod pace;
-pub(crate) mod parker;
 pub(crate) mod scheduler;
 mod seat;
 mod sleeper;

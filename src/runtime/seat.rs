@@ -18,10 +18,10 @@
 
 use std::sync::Arc;
 
-use super::parker::Parker;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
+use crate::waiter::parker::Parker;
 
 /// Guests in a row before the caretaker has its turn: one at least, and few enough that what waits
 /// for the caretaker waits for some polls of futures, no more. Models try the end of it at once.

@@ -13,11 +13,11 @@
 
 use std::time::Duration;
 
-use super::parker::Parker;
 use crate::platform::clock::{self, Instant};
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::platform::sync::const_fn;
+use crate::waiter::parker::Parker;
 
 /// What a worker can wait in beside its parker.
 pub(crate) trait Waiting {

@@ -22,7 +22,6 @@ use super::blocking::Hook;
 use super::context;
 use super::histogram::SAMPLE_ONE_IN;
 use super::pace::Pace;
-use super::parker::Parker;
 use super::scheduler::Scheduler;
 use super::seat::Asked;
 use super::task::Notified;
@@ -30,6 +29,7 @@ use crate::coop;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
 use crate::platform::{clock, entropy, probe};
+use crate::waiter::parker::Parker;
 
 /// Tasks in a row that come from the LIFO slot: two that wake each other must not keep the
 /// others waiting.

@@ -6,6 +6,7 @@
 //! | `waiter` | one who waits: part of a future, or pinned by the caller |
 //! | `wake_batch` | wakers that are called together, once no lock is held |
 //! | `blocking` | waiting on a plain thread |
+//! | `parker` | puts a thread to sleep |
 //!
 //! ```text
 //!                 push                    serve(outcome)
@@ -22,6 +23,12 @@
 
 mod blocking;
 mod list;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+#[cfg_attr(
+    not(feature = "real"),
+    allow(dead_code, reason = "a runtime of many workers needs more")
+)]
+pub(crate) mod parker;
 #[cfg(all(test, not(any(volt_loom, volt_shuttle))))]
 pub(crate) mod test_wakers;
 #[expect(clippy::module_inception, reason = "the waiter is what this layer is named after")]

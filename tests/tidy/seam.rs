@@ -5,10 +5,11 @@ use crate::names::{Name, names};
 use crate::source::{Source, assert_none, load};
 
 /// The crates that only the platform may name.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 16] = [
     "corosensei",
     "getrandom",
     "io_uring",
+    "js_sys",
     "libc",
     "loom",
     "mio",
@@ -20,6 +21,7 @@ const CRATES: [&str; 14] = [
     "signal_hook_registry",
     "socket2",
     "volt_sim",
+    "wasm_bindgen",
 ];
 
 /// What `std::net` has besides sockets.

@@ -1,8 +1,9 @@
-//! Atomics, cells, the internal lock and the futex: the facade with four faces.
+//! Atomics, cells, the internal lock and the futex: the facade with five faces.
 //!
 //! | built | atomics | `Mutex` | `UnsafeCell` | `Futex` |
 //! |---|---|---|---|---|
 //! | `real` alone | `core` | `parking_lot` | `core` | the system's |
+//! | not even `real` | `core` | std | `core` | std's Mutex and Condvar |
 //! | `sim` too | `volt-sim` | `volt-sim` | `core` | simulated kernel |
 //! | `--cfg volt_loom` | loom | loom | loom | loom's Mutex and Condvar |
 //! | `--cfg volt_shuttle` | shuttle | shuttle | `core` | shuttle's Mutex and Condvar |
@@ -21,8 +22,11 @@ mod face;
 #[cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
 #[path = "simulated.rs"]
 mod face;
-#[cfg(not(any(feature = "sim", volt_loom, volt_shuttle)))]
+#[cfg(all(feature = "real", not(any(feature = "sim", volt_loom, volt_shuttle))))]
 #[path = "real.rs"]
+mod face;
+#[cfg(not(any(feature = "real", volt_loom, volt_shuttle)))]
+#[path = "bare.rs"]
 mod face;
 
 #[cfg(not(volt_loom))]

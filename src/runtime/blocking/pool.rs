@@ -40,7 +40,7 @@ use crate::platform::clock;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::Ordering;
 use crate::platform::sync::{Futex, Mutex, MutexGuard};
-use crate::runtime::parker::Parker;
+use crate::waiter::parker::Parker;
 
 /// See the module documentation. `J` is a job, `H` the right to join a thread.
 pub(super) struct Pool<J, H> {

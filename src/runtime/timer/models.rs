@@ -8,7 +8,7 @@ use crate::platform::clock;
 use crate::platform::model::model;
 use crate::platform::mutation::is_noticed;
 use crate::platform::sync::atomic::AtomicU32;
-use crate::runtime::parker::Parker;
+use crate::waiter::parker::Parker;
 
 /// Counts how often it is woken.
 struct Count(AtomicU32);
