@@ -37,7 +37,6 @@ const FREE: u8 = 0;
 const LIVE: u8 = 1;
 /// There is an output.
 const DONE: u8 = 2;
-const STAGE: u8 = LIVE | DONE;
 const QUEUED: u8 = 4;
 const POLLED: u8 = 8;
 const JOINED: u8 = 16;

@@ -109,8 +109,8 @@ impl References {
         self.owner.store(NOBODY, Ordering::Relaxed);
         // SAFETY: this is the owner's thread, which leaves the cell for good.
         let here = self.here.with_mut(|here| unsafe { std::mem::take(&mut *here) });
-        let here = mutation!("local-reference-forgets-here", here, 0);
-        let change = here.wrapping_sub(RUNTIME);
+        let added = mutation!("local-reference-forgets-here", here, 0);
+        let change = added.wrapping_sub(RUNTIME);
         // AcqRel: as in `remove`.
         self.elsewhere.fetch_add(change, Ordering::AcqRel).wrapping_add(change) == 0
     }

@@ -99,7 +99,7 @@ impl<T> Ring<T> {
     pub(super) fn new(capacity: usize) -> Ring<T> {
         assert!(capacity > 0, "a broadcast channel has a capacity of 1 at least");
         assert!(
-            capacity <= MOST_MESSAGES,
+            u32::try_from(capacity).is_ok(),
             "a broadcast channel has a capacity of {MOST_MESSAGES} at most"
         );
         let stores: Box<[Store<T>]> = (0..capacity).map(|_| Store::new()).collect();

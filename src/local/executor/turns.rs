@@ -62,10 +62,10 @@ impl Executor {
             return false;
         }
         let running = self.enter();
-        let polls = Cell::new(0);
+        let polls = Cell::new(0_u32);
         self.tick_while(None, || {
             polls.set(polls.get() + 1);
-            !self.has_ended.get() && (polls.get() % POLLS != 0 || host::now() < end)
+            !self.has_ended.get() && (!polls.get().is_multiple_of(POLLS) || host::now() < end)
         });
         drop(running);
         self.has_ended.get() && self.end()
