@@ -21,6 +21,17 @@
 //! [`crate::channel`] work here as under any executor.
 //!
 //! A task's `Waker` may go to other threads, as its type says: a wake from there arrives.
+//!
+//! # On WebAssembly
+//! In a JavaScript host (`wasm32-unknown-unknown`, built with `--no-default-features`) the event
+//! loop runs what is spawned: nobody calls [`Runtime::run`], and whoever keeps the [`Runtime`]
+//! returns to the host. It polls for five milliseconds at most before timers, events and frames
+//! have their turn, and lets promises go on between two ticks. A [`Delay`] is a `setTimeout` there.
+//! Handles can be awaited by other executors, such as that of `wasm-bindgen-futures`, whose
+//! `JsFuture` is how a task waits for a promise.
+//!
+//! Where Rust aborts on a panic, as it does on that target unless told otherwise, a panic of a task
+//! ends the program there.
 
 mod arena;
 mod delay;
@@ -91,7 +102,7 @@ impl Runtime {
     /// is over, or another thread wakes a task.
     ///
     /// # Panics
-    /// If it is called by a task of this runtime.
+    /// If it is called by a task of this runtime. In a JavaScript host, if it would have to sleep.
     #[track_caller]
     pub fn run(&self) {
         self.executor().run();
@@ -107,7 +118,7 @@ impl Runtime {
     /// ```
     ///
     /// # Panics
-    /// If it is called by a task of this runtime.
+    /// If it is called by a task of this runtime. In a JavaScript host, if it would have to sleep.
     #[track_caller]
     pub fn run_until<F: Future>(&self, future: F) -> F::Output {
         self.executor().run_until(future)

@@ -1,7 +1,7 @@
 //! Local tasks among the promises, timers and messages of Node.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, poll_fn};
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -368,7 +368,6 @@ async fn the_clock_and_the_entropy_are_the_hosts() {
     assert!((0..3).all(|number| below.contains(&number)), "{below:?}");
 }
 
-/// The type of a task's output is no matter.
 #[wasm_bindgen_test]
 async fn ten_thousand_tasks_give_their_outputs() {
     let runtime = Runtime::new();
@@ -380,11 +379,9 @@ async fn ten_thousand_tasks_give_their_outputs() {
     assert_eq!(sum, 333_283_335_000);
 }
 
-fn square(n: u64) -> impl Future<Output = u64> {
-    async move {
-        if n % 100 == 0 {
-            yield_now().await;
-        }
-        n * n
+async fn square(n: u64) -> u64 {
+    if n.is_multiple_of(100) {
+        yield_now().await;
     }
+    n * n
 }
