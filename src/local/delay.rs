@@ -47,6 +47,9 @@ impl Delay {
     fn disarm(&mut self) {
         if let Some(sequence) = self.sequence.take() {
             self.executor.timers().disarm(self.deadline, sequence);
+            // The host would keep the program alive for it.
+            #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+            self.executor.arrange_turn();
         }
     }
 }

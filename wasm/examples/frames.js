@@ -107,7 +107,7 @@ server.listen(0, "127.0.0.1", () => {
   // No sandbox: it cannot be had as root in a container.
   const flags = [
     "--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${profile}`,
-    "--window-size=860,680", "--remote-debugging-pipe",
+    "--window-size=900,800", "--remote-debugging-pipe",
   ];
   const url = `http://127.0.0.1:${server.address().port}/`;
   const stdio = ["ignore", "ignore", "ignore", "pipe", "pipe"];

@@ -2,13 +2,55 @@
 //! arranges for a turn, and so does the end of each turn if there is more to do.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::super::host;
 use super::Executor;
+use crate::platform::clock::Instant;
 use crate::platform::event_loop::Call;
 
-/// How many tasks are polled between two looks at the clock.
-const POLLS: u32 = 8;
+/// How many polls there are before the first look at the clock, and at most between two: a look may
+/// cost more than a poll.
+const FIRST: u32 = 8;
+const MOST: u32 = 256;
+/// Polls that took less than this together are followed by twice as many.
+const SHORT: Duration = Duration::from_micros(200);
+
+/// Says when a slice is over.
+struct Clock {
+    end: Instant,
+    before: Cell<Instant>,
+    /// The polls until the next look, and from there to the one after it.
+    left: Cell<u32>,
+    stride: Cell<u32>,
+}
+
+impl Clock {
+    fn new(end: Instant) -> Clock {
+        Clock {
+            end,
+            before: Cell::new(host::now()),
+            left: Cell::new(FIRST),
+            stride: Cell::new(FIRST),
+        }
+    }
+
+    /// Whether another poll begins within the slice.
+    fn goes_on(&self) -> bool {
+        let left = self.left.get() - 1;
+        if left > 0 {
+            self.left.set(left);
+            return true;
+        }
+        let now = host::now();
+        let is_short = now - self.before.replace(now) < SHORT;
+        let stride = self.stride.get();
+        let stride = if is_short { MOST.min(stride * 2) } else { stride.div_ceil(2) };
+        self.stride.set(stride);
+        self.left.set(stride);
+        now < self.end
+    }
+}
 
 impl Executor {
     /// From now on the host calls it.
@@ -62,11 +104,8 @@ impl Executor {
             return false;
         }
         let running = self.enter();
-        let polls = Cell::new(0_u32);
-        self.tick_while(None, || {
-            polls.set(polls.get() + 1);
-            !self.has_ended.get() && (!polls.get().is_multiple_of(POLLS) || host::now() < end)
-        });
+        let clock = Clock::new(end);
+        self.tick_while(None, || !self.has_ended.get() && clock.goes_on());
         drop(running);
         self.has_ended.get() && self.end()
     }

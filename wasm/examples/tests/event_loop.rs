@@ -1,12 +1,12 @@
 //! Local tasks among the promises, timers and messages of Node.
 
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use js_sys::{Function, Promise, Reflect, global};
+use js_sys::{Array, Function, Promise, Reflect, global};
 use volt::channel::{self, TryRecvError};
 use volt::local::{Delay, Runtime};
 use volt::platform::clock::Instant;
@@ -296,6 +296,34 @@ async fn a_delay_is_cut_short_by_a_shorter_one_and_by_its_end() {
     assert!(long.cancel().await.unwrap_err().is_cancelled());
     let took = clock::now() - began;
     assert!(took >= milliseconds(10) && took < Duration::from_secs(60), "{took:?}");
+}
+
+/// How many time-outs keep Node from ending.
+fn timeouts() -> usize {
+    let process = Reflect::get(&global(), &"process".into()).unwrap();
+    let list = Reflect::get(&process, &"getActiveResourcesInfo".into()).unwrap();
+    let list = list.dyn_into::<Function>().unwrap().call0(&process).unwrap();
+    Array::from(&list)
+        .iter()
+        .filter(|entry| entry.as_string().as_deref() == Some("Timeout"))
+        .count()
+}
+
+#[wasm_bindgen_test]
+async fn a_delay_that_is_dropped_leaves_no_timeout_behind() {
+    let before = timeouts();
+    let runtime = Runtime::new();
+    let mut delay = Box::pin(Delay::new(&runtime.handle(), Duration::from_secs(3_600)));
+    poll_fn(|context| Poll::Ready(delay.as_mut().poll(context).is_pending())).await;
+    assert_eq!(timeouts(), before + 1);
+    drop(delay);
+    assert_eq!(timeouts(), before);
+    let waits = runtime.spawn(Delay::new(&runtime.handle(), Duration::from_secs(3_600)));
+    runtime.run_until_stalled();
+    assert_eq!(timeouts(), before + 1);
+    drop(runtime);
+    assert_eq!(timeouts(), before);
+    assert!(waits.await.unwrap_err().is_cancelled());
 }
 
 #[wasm_bindgen_test]
