@@ -285,6 +285,18 @@ pub fn current() -> Thread {
     }
 }
 
+/// The number of the running simulated thread, as reports show it: 0 for the first of its world,
+/// and never used again in that world. It is the same whenever the seed is. `None` on an ordinary
+/// thread.
+///
+/// ```
+/// assert_eq!(volt_sim::thread::number(), None);
+/// ```
+#[inline]
+pub fn number() -> Option<u32> {
+    kernel::current().map(World::current_thread)
+}
+
 /// Whether the caller is a simulated thread.
 pub fn is_simulated() -> bool {
     kernel::current().is_some()

@@ -13,6 +13,21 @@ fn machine(seed: u64, f: impl Fn() + Send + Sync + 'static) -> Result<Report, Fa
     Sim::builder().seed(seed).build().machine(f)
 }
 
+#[test]
+fn threads_have_numbers_of_their_own_whatever_ended_before() {
+    machine(7, || {
+        let own = thread::number();
+        assert_eq!(own, Some(0));
+        for expected in 1..=3 {
+            let number = thread::spawn(thread::number).join().unwrap();
+            assert_eq!(number, Some(expected));
+        }
+        assert_eq!(thread::number(), own);
+    })
+    .unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(thread::number(), None);
+}
+
 /// Three threads wait for a lock whose holder is pre-empted while it holds it.
 fn contend(lock: impl Fn(&dyn Fn()) + Send + Sync + 'static) {
     let lock = Arc::new(lock);

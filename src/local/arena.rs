@@ -18,17 +18,23 @@ use super::executor::Executor;
 use super::inbox::Mark;
 use super::task::Vtable;
 
-/// Bytes of a slot, its header included, in each class.
-const CLASSES: [usize; 4] = [64, 128, 256, 512];
 /// The alignment of slots: as much of an id is its generation.
 const ALIGN: usize = 64;
 /// The alignment of what is stored in a slot.
 const ROOM_ALIGN: usize = 16;
 /// Bytes of a slot before its room.
 const HEADER: usize = size_of::<Slot>().next_multiple_of(ROOM_ALIGN);
+/// Bytes of a slot, its header included, in each class: 64, 128, 256 and 512, or as much more as
+/// a larger header takes: in a simulation atomics are larger. Every class has room for a pointer.
+const CLASSES: [usize; 4] = [slot_with(16), slot_with(80), slot_with(208), slot_with(464)];
 /// Bytes of a class's first chunk; each following one has twice as many, up to the largest.
 const FIRST_CHUNK: usize = 4 << 10;
 const LARGEST_CHUNK: usize = 64 << 10;
+
+/// Bytes of a slot with so much room, or with what its alignment adds to that.
+const fn slot_with(room: usize) -> usize {
+    (HEADER + room).next_multiple_of(ALIGN)
+}
 
 /// The smallest class with room for so many bytes of that alignment.
 pub(super) const fn class_of(layout: Layout) -> Option<u8> {
@@ -261,13 +267,34 @@ mod tests {
     #[test]
     fn the_smallest_class_with_room_is_chosen() {
         for (class, size) in (0..).zip(CLASSES) {
-            // In a simulation atomics are larger, and the header more than the smallest class.
-            let Some(room) = size.checked_sub(HEADER) else { continue };
+            let room = size - HEADER;
             assert_eq!(class_of(layout(room)), Some(class));
             let next = (class + 1 < CLASSES.len() as u8).then_some(class + 1);
             assert_eq!(class_of(layout(room + 1)), next);
         }
         assert_eq!(class_of(Layout::from_size_align(32, 32).unwrap()), None);
+    }
+
+    #[test]
+    fn slots_of_every_class_lie_side_by_side() {
+        let arena = Arena::new();
+        let mut slots = Vec::new();
+        for (class, size) in (0..).zip(CLASSES) {
+            assert!(size - HEADER >= size_of::<usize>(), "class {class} has no room");
+            for _ in 0..100 {
+                let slot = arena.take(class, NonNull::dangling());
+                let begin = slot.0.addr().get();
+                assert_eq!(begin % ALIGN, 0);
+                slots.push((begin, begin + size));
+            }
+        }
+        slots.sort_unstable();
+        assert!(slots.is_sorted_by(|one, next| one.1 <= next.0), "slots overlap");
+        let chunks = arena.chunks.borrow();
+        assert!(slots.iter().all(|&(begin, end)| chunks.iter().any(|chunk| {
+            let start = chunk.memory.addr().get();
+            start <= begin && end <= start + chunk.layout.size()
+        })));
     }
 
     #[derive(Clone, Debug)]

@@ -14,11 +14,19 @@ thread_local! {
     static HERE: Cell<u8> = const { Cell::new(0) };
 }
 
-/// A number that no other living thread has; `None` while the thread's locals are destroyed. A
-/// later thread may have the number of one that has ended. It differs between runs: a program may
-/// compare it and nothing else.
+/// A number that no other living thread has. A later thread may have the number of one that has
+/// ended; `None` while the thread's locals are destroyed.
+///
+/// On a simulated thread it counts the threads of the world: it is the same whenever the seed is,
+/// as it has to be where an atomic holds it, whose values are part of the run's hash. On all
+/// others it differs between runs: a program may compare it and nothing else.
 #[inline]
 pub fn token() -> Option<NonZeroUsize> {
+    // No thread-local of an ordinary thread has an address that small.
+    #[cfg(feature = "sim")]
+    if let Some(number) = volt_sim::thread::number() {
+        return NonZeroUsize::MIN.checked_add(number as usize);
+    }
     HERE.try_with(|here| NonZeroUsize::new(std::ptr::from_ref(here).addr())).ok().flatten()
 }
 
