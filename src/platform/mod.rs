@@ -7,7 +7,7 @@
 //! | built with | `platform` is |
 //! |---|---|
 //! | `real` alone | [`Real`], without a branch or a field more |
-//! | not even `real` | `Bare`: std's threads and clocks, or a JavaScript host; for [`crate::local`] |
+//! | not even `real` | `Bare`: std's threads and clocks, or a JavaScript host, for `local` |
 //! | `sim` too | `Simulated`: simulated on simulated threads, real on all others |
 //! | `--cfg volt_loom`, `--cfg volt_shuttle` | as above, with `sync` that of the model checker |
 //!
