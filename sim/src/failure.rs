@@ -49,6 +49,7 @@ pub struct Report {
     pub(crate) virtual_time: Duration,
     pub(crate) real_time: Duration,
     pub(crate) counters: Counters,
+    pub(crate) points: u64,
 }
 
 impl Report {
@@ -87,6 +88,12 @@ impl Report {
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    /// How many points there were at which an [`interrupted`](crate::future::interrupted) future
+    /// was cancelled, or panicked, in runs of their own; 0 unless that was asked for.
+    pub fn points(&self) -> u64 {
+        self.points
+    }
 }
 
 /// A run that failed. Its `Display` is the whole report, the line to paste last.
@@ -108,6 +115,8 @@ pub(crate) fn tape_command(tape: &Path, test: &str) -> String {
 pub(crate) struct Details {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
+    /// Which future was interrupted, and where.
+    pub(crate) interruption: Option<String>,
     pub(crate) threads: Vec<String>,
     pub(crate) tasks: Vec<String>,
     /// Where threads wait for something else than the end of another one.
@@ -139,15 +148,21 @@ impl Failure {
         &self.0.message
     }
 
+    /// Which future was cancelled, or panicked, at which point, where the run was to interrupt one.
+    pub fn interruption(&self) -> Option<&str> {
+        self.0.interruption.as_deref()
+    }
+
     /// The recorded decisions, in the form that `VOLT_TAPE` and [`Strategy::Tape`] read from a
-    /// file.
+    /// file. They do not tell where a future was [interrupted](Failure::interruption).
     ///
     /// [`Strategy::Tape`]: crate::Strategy::Tape
     pub fn tape(&self) -> &[u8] {
         &self.0.tape
     }
 
-    /// The file that holds the tape, if it could be written.
+    /// The file that holds the tape, if it could be written; none where a future was
+    /// [interrupted](Failure::interruption), which takes the seed to replay.
     pub fn tape_path(&self) -> Option<&Path> {
         self.0.tape_path.as_deref()
     }
@@ -160,7 +175,8 @@ impl Failure {
     /// The smallest schedule that was found to fail for the same cause, where
     /// [`Builder::shrink`](crate::Builder::shrink) asks for one and there is one: not for a limit
     /// that was reached, which a schedule that lets only one thread run reaches too, nor for a
-    /// run that cannot be replayed.
+    /// run that cannot be replayed or in which a future was
+    /// [interrupted](Failure::interruption).
     pub fn schedule(&self) -> Option<&Schedule> {
         self.0.schedule.as_ref()
     }
@@ -176,6 +192,9 @@ impl fmt::Display for Failure {
         let Report { seed, strategy, hash, steps, virtual_time, counters, .. } = &self.0.report;
         writeln!(f, "seed {seed:#x}: {}", self.0.kind)?;
         writeln!(f, "  {}", self.0.message)?;
+        if let Some(interruption) = &self.0.interruption {
+            writeln!(f, "  {interruption}")?;
+        }
         if let Some(schedule) = &self.0.schedule {
             write!(f, "{schedule}")?;
         }

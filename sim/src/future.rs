@@ -1,4 +1,4 @@
-//! Running one future on the calling thread.
+//! Running one future on the calling thread, and futures that a simulation interrupts.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::atomic::Ordering;
 use crate::futex::Futex;
+
+pub use crate::interruption::{Interrupted, interrupted};
 
 /// Runs `future` to its end, waiting on the calling thread, simulated or not.
 ///

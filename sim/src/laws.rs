@@ -14,8 +14,8 @@ use std::panic::Location;
 
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
-use crate::kernel;
 use crate::kernel::thread_table::show;
+use crate::kernel::{self, Counters};
 
 /// What the laws know of one run. Runtimes have numbers, tasks the addresses of their cells:
 /// keys for look-up alone, no order hangs on them.
@@ -197,9 +197,15 @@ pub fn task_dequeued(runtime: u32, task: usize, shared: bool) {
     });
 }
 
+/// A worker has taken tasks from the queue of another one.
+pub fn tasks_stolen() {
+    count(|counters| counters.steals += 1);
+}
+
 /// A worker goes to sleep.
 pub fn worker_parked(runtime: u32) {
     with_laws(|laws, _| laws.runtime(runtime).parked += 1);
+    count(|counters| counters.parks += 1);
 }
 
 /// A worker is awake again.
@@ -221,6 +227,7 @@ pub fn poll_begins(task: usize) {
         None
     });
     fail(broken.flatten());
+    count(|counters| counters.polls += 1);
 }
 
 /// It has polled the task.
@@ -234,18 +241,34 @@ pub fn poll_ends(task: usize) {
 
 /// The task that the running thread polls waits for this, which the caller asked for at `place`.
 pub fn task_waits(what: &str, place: Option<&'static Location<'static>>) {
-    with_laws(|laws, thread| {
-        let polled = laws.tasks.values_mut().find(|task| task.poller == Some(thread));
-        if let Some(task) = polled {
-            let place = place.map(|place| format!(" at {}", show(place))).unwrap_or_default();
-            task.waits_for = Some(format!("{what}{place}"));
-        }
+    waits(|_| {
+        let place = place.map(|place| format!(" at {}", show(place))).unwrap_or_default();
+        Some(format!("{what}{place}"))
     });
 }
 
-/// How a task is called in reports: for those who wait for it.
-pub fn task_name(task: usize) -> Option<String> {
-    with_laws(|laws, _| laws.tasks.get(&task).map(TaskRecord::who)).flatten()
+/// The task that the running thread polls waits for this one to end.
+pub fn task_joins(task: usize) {
+    waits(|laws| laws.tasks.get(&task).map(|record| format!("the end of {}", record.who())));
+}
+
+/// The task that the running thread polls waits for what `what` says, and so does the future that
+/// the run may interrupt.
+fn waits(what: impl Fn(&Laws) -> Option<String>) {
+    let Some(world) = kernel::current() else { return };
+    let interrupts = world.points(|_, _| ()).is_some();
+    let told = world.laws(|laws, thread| {
+        let what = what(laws)?;
+        let told = interrupts.then(|| what.clone());
+        let polled = laws.tasks.values_mut().find(|task| task.poller == Some(thread));
+        if let Some(task) = polled {
+            task.waits_for = Some(what);
+        }
+        told
+    });
+    if let Some(what) = told {
+        world.points(|points, thread| points.waits(thread, what));
+    }
 }
 
 /// A waiter comes into a queue.
@@ -261,6 +284,13 @@ pub fn waiter_left(queue: usize, waiter: usize) {
 /// The running thread gets what the first in the queue waits for, which may be so `most` times.
 pub fn waiter_overtaken(queue: usize, most: u32) {
     fail(with_laws(|laws, _| laws.fairness.overtaken(queue, most)).flatten());
+}
+
+/// Counts what `f` says in the running world.
+fn count(f: impl FnOnce(&mut Counters)) {
+    if let Some(world) = kernel::current() {
+        world.count_with(f);
+    }
 }
 
 fn fail(broken: Option<String>) {

@@ -45,6 +45,7 @@
 //! | `disk` | the state machine behind [`fs`] |
 //! | `decide` | the decision source: strategies, search, tape |
 //! | `shrink` | the smallest schedule that fails, and why it does |
+//! | [`future`] | running futures, and interrupting them at each point |
 //! | `interpose` | system calls that simulated threads must not make |
 
 pub mod atomic;
@@ -60,6 +61,7 @@ pub mod ring;
 pub mod sync;
 pub mod thread;
 
+mod allocator;
 mod choice;
 mod decide;
 mod disk;
@@ -67,6 +69,7 @@ mod environment;
 mod failure;
 mod fairness;
 mod interpose;
+mod interruption;
 mod kernel;
 mod local;
 mod network;
@@ -76,6 +79,7 @@ mod sim;
 mod sweep;
 mod test;
 
+pub use allocator::CountingAllocator;
 pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
 pub use failure::{Failure, FailureKind, Report};

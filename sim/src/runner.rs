@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::decide::tape::Recorder;
 use crate::decide::{Dfs, Guide, Length, Prepared, Profile, Strategy};
 use crate::failure::{self, Details, Failure, Report};
+use crate::interruption::{Interrupt, Interruption, Points};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
@@ -33,7 +34,17 @@ pub(crate) struct Job {
     pub(crate) shrink: Duration,
     /// How long a run is, where it is known.
     pub(crate) length: Option<Length>,
+    /// What happens to futures at each of their points, if anything.
+    pub(crate) interruption: Option<Interruption>,
     pub(crate) body: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Job {
+    /// What happens to futures. Nothing while a tape is replayed: that of a failure is one in
+    /// which nothing happened to them.
+    pub(crate) fn interrupts(&self) -> Option<Interruption> {
+        self.interruption.filter(|_| !matches!(self.strategy, Strategy::Tape(_)))
+    }
 }
 
 pub(crate) struct Runner {
@@ -52,6 +63,8 @@ pub(crate) struct Runner {
     find_races: bool,
     /// The next run counts what threads do.
     counts: bool,
+    /// Where the next run interrupts a future.
+    interrupt: Option<Interrupt>,
     /// The OS thread must not be used for another run.
     thread_is_used: bool,
 }
@@ -74,6 +87,7 @@ impl Runner {
             guide: None,
             find_races,
             counts: false,
+            interrupt: None,
             thread_is_used: false,
         }
     }
@@ -114,6 +128,9 @@ impl Runner {
 
     fn run_seed(&mut self, seed: u64) -> Result<Report, Failure> {
         let strategy = self.job.strategy.clone();
+        if let Some(how) = self.job.interrupts() {
+            return self.run_interrupted(seed, &strategy, how);
+        }
         if !self.job.check_determinism || self.job.length.is_some() {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
             return self.conclude(seed, &mut outcome, None);
@@ -133,6 +150,34 @@ impl Runner {
             });
         }
         first.0
+    }
+
+    /// A run that counts the points at which a future can be interrupted, and then one for each of
+    /// them. The report is that of the first.
+    fn run_interrupted(
+        &mut self,
+        seed: u64,
+        strategy: &Strategy,
+        how: Interruption,
+    ) -> Result<Report, Failure> {
+        // A thread of its own for each: what a run left in thread-locals must not count.
+        let mut run = |at| {
+            self.on_new_thread(|runner| {
+                runner.interrupt = Some(Interrupt { how, at });
+                let mut outcome = runner.execute(seed, strategy, EventLog::Off);
+                runner.interrupt = None;
+                runner.conclude(seed, &mut outcome, None)
+            })
+        };
+        let counted = run(0)?;
+        for at in 1..=counted.points {
+            run(at).map_err(|mut failure| {
+                // Those of the seed, not of the run that ended early.
+                failure.0.report.points = counted.points;
+                failure
+            })?;
+        }
+        Ok(counted)
     }
 
     /// One run, to know how many choices PCT's change points spread over, and what SURW weighs
@@ -230,6 +275,7 @@ impl Runner {
             whole_machine: self.job.whole_machine,
             find_races: self.find_races,
             planted: self.job.planted,
+            interrupt: self.interrupt,
             log,
         };
         let body = Arc::clone(&self.job.body);
@@ -257,14 +303,18 @@ impl Runner {
             virtual_time: Duration::from_nanos(outcome.nanoseconds),
             real_time: outcome.real_time,
             counters: outcome.counters,
+            points: outcome.points.as_ref().map_or(0, Points::passed),
         };
+        let interruption = outcome.points.as_ref().and_then(Points::struck).map(str::to_owned);
         let stop = outcome.stop.take();
         let result = match stop {
             None => Ok(report),
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
                 let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
-                let tape_path = self.save_tape(seed, &tape);
+                // A tape does not say where a future was interrupted.
+                let whole = interruption.is_none();
+                let tape_path = whole.then(|| self.save_tape(seed, &tape)).flatten();
                 let replays_tape = match &self.job.strategy {
                     // Its place in the search is not in the seed.
                     Strategy::Dfs { .. } => tape_path.as_deref(),
@@ -280,6 +330,7 @@ impl Runner {
                 Err(Failure(Box::new(Details {
                     kind: stop.kind,
                     message: stop.message,
+                    interruption,
                     threads: stop.threads,
                     tasks: stop.tasks,
                     places: stop.places,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::decide::{Length, Strategy};
 use crate::environment::Environment;
 use crate::failure::{Failure, Report};
+use crate::interruption::Interruption;
 use crate::kernel::Limits;
 use crate::runner::Job;
 use crate::sweep::Sweep;
@@ -54,6 +55,7 @@ pub struct Builder {
     planted: Option<&'static str>,
     shrink: Option<Duration>,
     length: Option<Length>,
+    interruption: Option<Interruption>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
 }
@@ -71,6 +73,7 @@ impl Sim {
             planted: None,
             shrink: None,
             length: None,
+            interruption: None,
             strategy_from_environment: false,
         }
     }
@@ -177,6 +180,53 @@ impl Builder {
         self
     }
 
+    /// Cancels [`interrupted`](crate::future::interrupted) futures wherever they can be: after a
+    /// run of each seed that counts, there is one more for each poll that left such a future
+    /// pending, and for each call of its waker, in which it is cancelled there. Each of them is a
+    /// run of that seed up to there, and what must hold of the program is for it to assert. A run's
+    /// failure says where the future was cancelled; its seed replays all of them.
+    ///
+    /// Determinism is not checked besides, and a schedule in which a future was cancelled is not
+    /// shrunk: its points are numbered along it, and a smaller one has others. A tape is replayed
+    /// with nothing cancelled, as one is that a failure leaves behind.
+    ///
+    /// # Panics
+    /// Running the sweep panics if it is a depth-first search, and if none of its seeds has
+    /// anything to cancel.
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::task::Poll;
+    /// use volt_sim::Sim;
+    /// use volt_sim::future::{block_on, interrupted};
+    ///
+    /// let report = Sim::builder().cancel_everywhere().build().check(|| {
+    ///     let mut polls = 0;
+    ///     let three_polls = poll_fn(move |context| {
+    ///         polls += 1;
+    ///         if polls == 3 {
+    ///             return Poll::Ready(());
+    ///         }
+    ///         context.waker().wake_by_ref();
+    ///         Poll::Pending
+    ///     });
+    ///     block_on(interrupted(three_polls));
+    /// });
+    /// // Two polls left it pending, and its waker was called twice.
+    /// assert_eq!(report.unwrap().points(), 4);
+    /// ```
+    pub fn cancel_everywhere(mut self) -> Builder {
+        self.interruption = Some(Interruption::Cancel);
+        self
+    }
+
+    /// As [`cancel_everywhere`](Builder::cancel_everywhere), with panics: the future is dropped
+    /// while its thread unwinds, or its waker panics, to whoever calls it.
+    pub fn panic_everywhere(mut self) -> Builder {
+        self.interruption = Some(Interruption::Panic);
+        self
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim { builder: self }
@@ -248,6 +298,7 @@ impl Builder {
             planted: self.planted,
             shrink: self.shrink.unwrap_or(Duration::ZERO),
             length: self.length,
+            interruption: self.interruption,
             body,
         }
     }

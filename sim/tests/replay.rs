@@ -258,6 +258,78 @@ fn a_real_clock_that_decides_is_caught() {
     assert_eq!(failure.kind(), FailureKind::Nondeterminism);
 }
 
+/// The run depends on something outside, and the report says where that came in, in both runs.
+#[track_caller]
+fn is_caught(f: impl Fn() + Send + Sync + 'static) {
+    let failure = determinism(f).expect_err("the program cheats");
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism, "{failure}");
+    let message = failure.message();
+    assert!(message.contains("first run:") && message.contains("second run:"), "{failure}");
+    assert_eq!(message.matches("replay.rs").count(), 2, "{failure}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_real_clock_asked_by_a_raw_system_call_is_caught() {
+    is_caught(|| {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call writes a time where there is room for one.
+        let result =
+            unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+        assert_eq!(result, 0);
+        let nanoseconds = time.tv_sec * 1_000_000_000 + time.tv_nsec;
+        AtomicU32::new(0).store(nanoseconds as u32, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_real_thread_that_decides_is_caught() {
+    // What the real thread has done, and what the last run saw of it.
+    static DONE: RealAtomicU64 = RealAtomicU64::new(0);
+    static SEEN: RealAtomicU64 = RealAtomicU64::new(0);
+    let goes_on = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let until = Arc::clone(&goes_on);
+    let real = std::thread::spawn(move || {
+        while until.load(Ordering::Relaxed) {
+            DONE.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    is_caught(|| {
+        // The thread does something between two runs, however busy the machine is.
+        let done = loop {
+            let done = DONE.load(Ordering::Relaxed);
+            if done > SEEN.load(Ordering::Relaxed) {
+                break done;
+            }
+            std::hint::spin_loop();
+        };
+        SEEN.store(done, Ordering::Relaxed);
+        AtomicU32::new(0).store(done as u32, Ordering::Relaxed);
+    });
+    goes_on.store(false, Ordering::Relaxed);
+    real.join().unwrap();
+}
+
+#[test]
+fn an_address_used_as_a_key_is_caught() {
+    static KEPT: std::sync::Mutex<Vec<Vec<u32>>> = std::sync::Mutex::new(Vec::new());
+    is_caught(|| {
+        let mut kept = KEPT.lock().unwrap();
+        let by_address: std::collections::BTreeMap<usize, u32> = (0..2)
+            .map(|number| {
+                // Kept, so that the second run cannot get the same blocks.
+                kept.push(vec![number]);
+                (kept[kept.len() - 1].as_ptr().addr(), number)
+            })
+            .collect();
+        drop(kept);
+        let word = AtomicU32::new(0);
+        for (address, number) in by_address {
+            word.store((address as u32) ^ number, Ordering::Relaxed);
+        }
+    });
+}
+
 #[test]
 fn a_static_used_by_two_seeds_is_refused_by_name() {
     static SHARED: AtomicU32 = AtomicU32::new(0);

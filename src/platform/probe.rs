@@ -33,6 +33,8 @@ events! {
     fn task_queued(runtime: u32, task: usize, shared: bool);
     /// It leaves that queue.
     fn task_dequeued(runtime: u32, task: usize, shared: bool);
+    /// A worker has taken tasks from the queue of another one.
+    fn tasks_stolen();
     /// A worker goes to sleep.
     fn worker_parked(runtime: u32);
     /// A worker is awake again.
@@ -63,9 +65,7 @@ pub fn runtime_started() -> u32 {
 #[inline(always)]
 pub fn task_joins(task: usize) {
     #[cfg(feature = "sim")]
-    if let Some(name) = volt_sim::laws::task_name(task) {
-        volt_sim::laws::task_waits(&format!("the end of {name}"), None);
-    }
+    volt_sim::laws::task_joins(task);
     #[cfg(not(feature = "sim"))]
     let _ = task;
 }

@@ -335,6 +335,7 @@ impl Scheduler {
         // SAFETY: as in `push_local`, for the ring that is stolen into.
         let queued = unsafe { self.workers[victim].ring.steal_into(&shared.ring) }?;
         shared.steals.add_by_owner(1);
+        probe::tasks_stolen();
         probe::task_dequeued(self.number, queued.task.address(), false);
         Some(self.end_wait(worker, queued))
     }

@@ -7,8 +7,8 @@ pub use crate::platform::ordinary::*;
 
 #[cfg(feature = "sim")]
 pub use volt_sim::{
-    Counters, Failure, FailureGroup, FailureKind, ParseStrategyError, Report, Schedule,
-    ScheduleEvent, Strategy, SweepReport, cell, check, choose,
+    Counters, CountingAllocator, Failure, FailureGroup, FailureKind, ParseStrategyError, Report,
+    Schedule, ScheduleEvent, Strategy, SweepReport, cell, check, choose,
     fs::{Disk, DiskLatency},
     future, hint,
     net::{Link, Resources},

@@ -199,6 +199,52 @@ impl SimBuilder {
         SimBuilder(self.0.shrink(time))
     }
 
+    /// Cancels [`interrupted`](super::future::interrupted) futures wherever they can be: after a
+    /// run of each seed that counts, there is one more for each poll that left such a future
+    /// pending, and for each call of its waker, in which it is cancelled there. Each of them is a
+    /// run of that seed up to there; what must then hold of the program is for it to assert, and
+    /// the laws are on. A run's failure says where the future was cancelled; its seed replays all
+    /// of them.
+    ///
+    /// Determinism is not checked besides, and a schedule in which a future was cancelled is not
+    /// shrunk: its points are numbered along it, and a smaller one has others. A tape is replayed
+    /// with nothing cancelled, as one is that a failure leaves behind.
+    ///
+    /// # Panics
+    /// Running the sweep panics if it is a depth-first search, and if none of its seeds has
+    /// anything to cancel.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use volt::sim::{Sim, future::interrupted};
+    /// use volt::sync::Mutex;
+    ///
+    /// let report = Sim::builder().cancel_everywhere().build().machine(|| {
+    ///     volt::run(|io| async move {
+    ///         let mutex = Arc::new(Mutex::new(()));
+    ///         let held = mutex.lock().await;
+    ///         let own = Arc::clone(&mutex);
+    ///         let waits = io.spawn(interrupted(async move {
+    ///             let _held = own.lock().await;
+    ///             volt::task::yield_now().await;
+    ///         }));
+    ///         drop(held);
+    ///         waits.await.unwrap();
+    ///         assert!(mutex.try_lock().is_some());
+    ///     });
+    /// });
+    /// report.unwrap();
+    /// ```
+    pub fn cancel_everywhere(self) -> SimBuilder {
+        SimBuilder(self.0.cancel_everywhere())
+    }
+
+    /// As [`cancel_everywhere`](SimBuilder::cancel_everywhere), with panics: the future is dropped
+    /// while its thread unwinds, or its waker panics, to whoever calls it.
+    pub fn panic_everywhere(self) -> SimBuilder {
+        SimBuilder(self.0.panic_everywhere())
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim(self.0.build())

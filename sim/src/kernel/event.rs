@@ -46,6 +46,34 @@ pub(crate) enum OperationKind {
 }
 
 impl OperationKind {
+    /// Whether it is an operation of an atomic, or a fence.
+    #[inline(always)]
+    pub(crate) fn is_atomic(self) -> bool {
+        matches!(
+            self,
+            OperationKind::Load
+                | OperationKind::Store
+                | OperationKind::ReadModifyWrite
+                | OperationKind::Fence
+        )
+    }
+
+    /// Whether it is a request to the simulated system; a call of a completion queue brings any
+    /// number of them.
+    #[inline(always)]
+    pub(crate) fn is_submission(self) -> bool {
+        matches!(
+            self,
+            OperationKind::SocketRead
+                | OperationKind::SocketWrite
+                | OperationKind::SocketOther
+                | OperationKind::DiskRead
+                | OperationKind::DiskWrite
+                | OperationKind::DiskSync
+                | OperationKind::DiskOther
+        )
+    }
+
     pub(crate) fn label(self) -> &'static str {
         match self {
             OperationKind::Start => "start",

@@ -16,6 +16,7 @@
 //! 3. A world stays on the OS thread that made it.
 
 pub(crate) mod clock;
+mod counters;
 pub(crate) mod disk;
 pub(crate) mod event;
 mod event_log;
@@ -43,6 +44,7 @@ use std::time::Duration;
 use crate::decide::{Decider, Kind};
 use crate::disk::Disks;
 use crate::failure::FailureKind;
+use crate::interruption::Points;
 use crate::laws::Laws;
 use crate::network::{Net, QUIET};
 use clock::{Alarm, Clock};
@@ -53,6 +55,7 @@ use panics::PanicRecord;
 use race::Races;
 use thread_table::{Resumed, Status, ThreadTable, WaitFor};
 
+pub use counters::Counters;
 pub(crate) use event::ObjectId;
 pub(crate) use event_log::EventLog;
 
@@ -85,27 +88,6 @@ pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     WORLD.set(world);
     result
-}
-
-/// Exact counts of what a run did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Decisions taken, of every kind.
-    pub decisions: u64,
-    /// Choices between two or more runnable threads.
-    pub thread_choices: u64,
-    /// Switches from one simulated thread to another.
-    pub switches: u64,
-    /// Futex waits that blocked.
-    pub futex_waits: u64,
-    /// Threads that futex wake-ups reached.
-    pub futex_wakes: u64,
-    /// Simulated threads started.
-    pub threads: u64,
-    /// Threads that the end of the run found unfinished: their stacks are reused, what they
-    /// owned is leaked.
-    pub abandoned: u64,
 }
 
 /// Why a run ended before its program did.
@@ -149,6 +131,8 @@ struct State {
     races: Races,
     laws: Laws,
     counters: Counters,
+    /// Where futures are interrupted, if that is what the run is for.
+    points: Option<Points>,
     used_entropy: bool,
     wants_races: bool,
     stop: Option<Stop>,
@@ -175,8 +159,9 @@ pub(crate) struct World {
     /// of those may change while the thread stands still.
     yielder: Cell<*const thread_table::ThreadYielder>,
     state: UnsafeCell<State>,
-    #[cfg(debug_assertions)]
+    /// While the state is lent: what is allocated then is not the program's.
     lent: Cell<bool>,
+    allocations: Cell<u64>,
     inbox: Arc<Inbox>,
     watch: Arc<watchdog::Watch>,
 }
@@ -185,13 +170,12 @@ impl World {
     /// Lends the state to `f`, which must not switch threads or call code of the user.
     #[inline(always)]
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        #[cfg(debug_assertions)]
-        assert!(!self.lent.replace(true), "the state of a world is lent twice");
+        debug_assert!(!self.lent.get(), "the state of a world is lent twice");
+        self.lent.set(true);
         // SAFETY: a world stays on one OS thread (rule 3), and `f` can neither switch to another
         // simulated thread nor reach this world again (rules 1 and 2; checked in debug builds),
         // so the reference is the only one.
         let result = f(unsafe { &mut *self.state.get() });
-        #[cfg(debug_assertions)]
         self.lent.set(false);
         result
     }
@@ -320,6 +304,9 @@ impl World {
         let differs = self.with(|state| {
             let thread = state.current;
             let event = Event { operation, thread, answer, now: state.clock.now() };
+            // The kind is known where this is inlined, which leaves an addition or nothing.
+            state.counters.atomics += u64::from(operation.kind.is_atomic());
+            state.counters.submissions += u64::from(operation.kind.is_submission());
             state.hash.fold(&event);
             match &mut state.log {
                 EventLog::Off => None,
@@ -414,12 +401,13 @@ impl World {
         self.choose(Kind::SpuriousWake, SPURIOUS_ONE_IN) == SPURIOUS_ONE_IN - 1
     }
 
-    /// Counts a futex wait that blocks, and what a wake-up reached.
-    pub(crate) fn count(&self, waits: u64, wakes: u64) {
+    /// The points at which this run interrupts futures, and the running thread; `None` if it
+    /// interrupts none.
+    pub(crate) fn points<R>(&self, f: impl FnOnce(&mut Points, u32) -> R) -> Option<R> {
         self.with(|state| {
-            state.counters.futex_waits += waits;
-            state.counters.futex_wakes += wakes;
-        });
+            let thread = state.current;
+            state.points.as_mut().map(|points| f(points, thread))
+        })
     }
 
     /// What the laws know of this run, and the running thread.
@@ -610,8 +598,7 @@ impl World {
     /// The one place where a simulated thread stops.
     #[inline(always)]
     fn suspend(&self) {
-        #[cfg(debug_assertions)]
-        assert!(!self.lent.get(), "a thread stops while the state is lent");
+        debug_assert!(!self.lent.get(), "a thread stops while the state is lent");
         let yielder = self.yielder.get();
         // SAFETY: the yielder lives in the frame of the running thread's body, below us on this
         // very stack, so it is valid as long as we run.

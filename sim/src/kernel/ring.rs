@@ -192,6 +192,7 @@ impl World {
 
     pub(crate) fn ring_submit(&self, ring: u32, requests: Vec<(u64, Request)>) {
         self.with(|state| {
+            state.counters.submissions += requests.len() as u64;
             for (token, request) in requests {
                 state.submit(ring, token, request);
             }

@@ -28,6 +28,7 @@ use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Dfs, Guide, Prepared, Profile, Strategy};
 use crate::disk::Disks;
 use crate::failure::FailureKind;
+use crate::interruption::{Interrupt, Points};
 use crate::laws::Laws;
 use crate::network::HostId;
 
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) find_races: bool,
     /// A bug to plant, see `mutation!` of the program under test.
     pub(crate) planted: Option<&'static str>,
+    /// The point at which a future is interrupted.
+    pub(crate) interrupt: Option<Interrupt>,
     pub(crate) log: EventLog,
 }
 
@@ -56,6 +59,8 @@ pub(crate) struct Outcome {
     pub(crate) nanoseconds: u64,
     pub(crate) real_time: Duration,
     pub(crate) counters: Counters,
+    /// Where futures could be interrupted, and one was.
+    pub(crate) points: Option<Points>,
     pub(crate) log: EventLog,
     /// The program has cells whose races can be found: the run must be repeated with vector
     /// clocks.
@@ -125,14 +130,15 @@ pub(crate) fn run(
             races: Races::new(),
             laws: Laws::default(),
             counters: Counters::default(),
+            points: plan.interrupt.map(Points::new),
             used_entropy: false,
             wants_races: false,
             stop: None,
             observed_panic: None,
             ended: false,
         }),
-        #[cfg(debug_assertions)]
-        lent: std::cell::Cell::new(false),
+        lent: Cell::new(false),
+        allocations: Cell::new(0),
         inbox,
         watch: Arc::clone(watch),
     };
@@ -288,6 +294,7 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         recycle(&world, number);
     }
     external::forget(&world.inbox);
+    let allocations = world.allocations.get();
     let mut state = world.state.into_inner();
     if abandoned == 0 {
         state.shared_blocks.drain(..).for_each(Block::give_back);
@@ -304,13 +311,18 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         });
     }
     if state.stop.is_none()
-        && let Some(message) = state.log.ended_early().or_else(|| state.decider.misfit())
+        && let Some(message) = state
+            .log
+            .ended_early()
+            .or_else(|| state.decider.misfit())
+            .or_else(|| state.points.as_ref().and_then(Points::missed))
     {
         let kind = FailureKind::Nondeterminism;
         let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
         state.stop = Some(Stop { kind, message, threads, tasks, places });
     }
     state.counters.abandoned = abandoned;
+    state.counters.allocations = allocations;
     state.counters.decisions = state.decider.decisions();
     state.counters.thread_choices = state.decider.thread_choices();
     let mut finished = state.decider.finish();
@@ -328,6 +340,7 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         nanoseconds: state.clock.now(),
         real_time: began.elapsed(),
         counters: state.counters,
+        points: state.points,
         log: state.log,
         wants_races: state.wants_races,
         used_entropy: state.used_entropy,

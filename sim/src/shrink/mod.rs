@@ -93,6 +93,11 @@ fn smallest(
         }
         FailureKind::Panic | FailureKind::Deadlock | FailureKind::Law => {}
     }
+    if details.interruption.is_some() {
+        return Err("the points at which a future can be interrupted are numbered along a \
+                    schedule, and a smaller one has others"
+            .to_owned());
+    }
     if runner.job().length.is_some() {
         return Err("the process of one seed has one run, and looking takes many".to_owned());
     }

@@ -1,4 +1,4 @@
-//! What makes two failures one bug: kind, law, message and place. The numbers in a message, of
+//! What makes two failures one bug: kind, law, message, place, and what was interrupted where. The numbers in a message, of
 //! threads, objects and values, follow the schedule and tell nothing.
 
 use std::collections::BTreeSet;
@@ -25,6 +25,11 @@ impl Cause for Failure {
                 cause.push_str("\n  ");
                 cause.push_str(place);
             }
+        }
+        // Another await that cannot be left there is another bug.
+        if let Some(interruption) = self.interruption() {
+            cause.push_str("\n  ");
+            cause.push_str(&without_numbers(interruption));
         }
         cause
     }

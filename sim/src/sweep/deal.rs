@@ -40,6 +40,8 @@ struct Gathered<F> {
     groups: BTreeMap<String, Group<F>>,
     /// The report of the highest place that passed.
     last: Option<(u64, Report)>,
+    /// The places that passed at which futures were interrupted, and at how many points.
+    points: Vec<(u64, u64)>,
 }
 
 /// The failures of one cause.
@@ -59,6 +61,7 @@ pub(crate) struct Hand {
     taken: Instant,
     runs: u64,
     last: Option<(u64, Report)>,
+    points: Vec<(u64, u64)>,
 }
 
 /// A seed, and its place among those of the sweep.
@@ -75,17 +78,29 @@ pub(crate) struct SweepOutcome<F> {
     /// By the place of the lowest failure.
     pub(crate) groups: Vec<Group<F>>,
     pub(crate) last: Option<Report>,
+    /// At how many points futures were interrupted in runs that passed.
+    pub(crate) points: u64,
     pub(crate) exhausted: bool,
 }
 
 impl Hand {
     pub(crate) fn new() -> Hand {
-        Hand { places: 0..0, size: 1, taken: Instant::now(), runs: 0, last: None }
+        Hand {
+            places: 0..0,
+            size: 1,
+            taken: Instant::now(),
+            runs: 0,
+            last: None,
+            points: Vec::new(),
+        }
     }
 
     /// The seed at this place has passed.
     pub(crate) fn passed(&mut self, dealt: Dealt, report: Report) {
         self.runs += 1;
+        if report.points > 0 {
+            self.points.push((dealt.place, report.points));
+        }
         self.last = Some((dealt.place, report));
     }
 
@@ -108,7 +123,11 @@ impl<F: Cause> Deal<F> {
             runs: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             exhausted: AtomicBool::new(false),
-            gathered: Mutex::new(Gathered { groups: BTreeMap::new(), last: None }),
+            gathered: Mutex::new(Gathered {
+                groups: BTreeMap::new(),
+                last: None,
+                points: Vec::new(),
+            }),
         }
     }
 
@@ -202,6 +221,7 @@ impl<F: Cause> Deal<F> {
         self.count(&mut hand);
         if let Some((place, report)) = hand.last {
             let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.points.append(&mut hand.points);
             if gathered.last.as_ref().is_none_or(|(highest, _)| *highest < place) {
                 gathered.last = Some((place, report));
             }
@@ -219,16 +239,20 @@ impl<F: Cause> Deal<F> {
         let (mut runs, mut failed) = (self.runs.into_inner(), self.failed.into_inner());
         let mut groups: Vec<Group<F>> = gathered.groups.into_values().collect();
         groups.sort_by_key(|group| group.place);
+        let mut end = u64::MAX;
         if !self.keep_going && !groups.is_empty() {
             // Seeds above the lowest that failed were run only because of the others' haste.
             groups.drain(1..).for_each(|group| group.failure.discard());
             groups[0].count = 1;
             failed = 1;
+            end = groups[0].place;
             if !stopped {
                 runs = groups[0].place + 1;
             }
         }
+        let points = gathered.points.iter().filter(|(place, _)| *place < end);
         SweepOutcome {
+            points: points.map(|(_, points)| points).sum(),
             runs,
             failed,
             groups,
@@ -262,6 +286,7 @@ mod tests {
             virtual_time: Duration::ZERO,
             real_time: Duration::ZERO,
             counters: crate::Counters::default(),
+            points: seed % 3,
         }
     }
 
@@ -303,6 +328,7 @@ mod tests {
             assert_eq!(deal(&all, workers, |_| Ok(())), (5..3_005).collect::<Vec<_>>());
             let gathered = all.gather(false);
             assert_eq!((gathered.runs, gathered.failed), (3_000, 0));
+            assert_eq!(gathered.points, 3_000);
             assert_eq!(gathered.last.expect("a report").seed, 3_004);
         }
     }
@@ -324,6 +350,8 @@ mod tests {
             assert_eq!(ran[..701], (0..701).collect::<Vec<_>>());
             let gathered = all.gather(false);
             assert_eq!((gathered.runs, gathered.failed), (701, 1));
+            // Of 0 to 699: 0 + 1 + 2, and so on.
+            assert_eq!(gathered.points, 699);
             let [group] = &gathered.groups[..] else { panic!("one group") };
             assert_eq!((group.place, group.count, &*group.failure), (700, 1, "slow 700"));
         }

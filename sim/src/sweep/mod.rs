@@ -167,6 +167,12 @@ impl Sweep {
             self.shard
         );
         let job = self.builder.job(whole_machine, body);
+        let interrupts = job.interrupts().is_some();
+        assert!(
+            !interrupts || !self.is_search(),
+            "interruptions need runs that are the same up to a point, and a depth-first search \
+             goes on to another schedule: use another strategy"
+        );
         let jobs = match self.is_search() {
             true => Jobs::Exactly(NonZero::<usize>::MIN),
             false => self.jobs,
@@ -180,6 +186,11 @@ impl Sweep {
         let listening = conditions.listen();
         let Ended { outcome, seeds, stopped_by, elapsed } =
             run(conditions, listening.as_ref(), Runner::new(job.clone()));
+        let is_whole = outcome.runs == seeds && seeds > 0;
+        assert!(
+            !interrupts || !is_whole || !outcome.groups.is_empty() || outcome.points > 0,
+            "nothing was interrupted: the program has no `interrupted` future that waits"
+        );
         // Not on the way: a lower seed may fail yet, and other threads are running seeds. Nor
         // when somebody waits for the end.
         let shrinks = stopped_by.is_none() && !outcome.groups.is_empty() && !job.shrink.is_zero();
@@ -199,6 +210,7 @@ impl Sweep {
             exhausted: outcome.exhausted && groups.is_empty(),
             groups,
             last: outcome.last,
+            points: outcome.points,
             stopped_by: stopped_by.or_else(|| shrinking.as_ref().and_then(Shrinking::signal)),
             elapsed,
         }

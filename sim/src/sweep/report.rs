@@ -22,13 +22,14 @@ pub struct SweepReport {
     pub(crate) failed: u64,
     pub(crate) groups: Vec<FailureGroup>,
     pub(crate) last: Option<Report>,
+    pub(crate) points: u64,
     pub(crate) exhausted: bool,
     pub(crate) stopped_by: Option<&'static str>,
     pub(crate) elapsed: Duration,
 }
 
 /// Failures of one cause: their kind, message and places are the same, but for numbers in the
-/// message.
+/// message; and so is the await at which a future was [interrupted](Failure::interruption).
 ///
 /// ```
 /// use volt_sim::{Sim, Strategy, choose};
@@ -104,6 +105,13 @@ impl SweepReport {
     /// Runs that failed: at most one, unless the sweep [keeps going](crate::Sweep::keep_going).
     pub fn failed_runs(&self) -> u64 {
         self.failed
+    }
+
+    /// How many points there were at which an [`interrupted`](crate::future::interrupted) future
+    /// was cancelled, or panicked, under all seeds that passed; 0 unless that was asked for. Those
+    /// of a seed that failed are in the report of its [failure](Failure::report).
+    pub fn points(&self) -> u64 {
+        self.points
     }
 
     /// The failure of the lowest seed that failed.

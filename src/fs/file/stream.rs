@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 use super::turn::Buffer;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::Mutex;
+use crate::waiter::wake;
 
 /// See the module documentation.
 pub(super) struct Stream {
@@ -110,7 +111,9 @@ impl Stream {
             std::mem::take(&mut state.waiters)
         };
         for waiter in waiters {
-            waiter.wake();
+            // One that panics keeps none of the others from being woken, nor the operation's answer
+            // from whoever waits for that.
+            wake(Some(waiter));
         }
     }
 
@@ -162,6 +165,29 @@ mod tests {
         stream.put(rest);
         assert!(waiters.iter().all(|waiter| waiter.woken.load(Ordering::Relaxed) == 1));
         assert!(stream.poll_rest(&mut noop).is_ready());
+    }
+
+    /// A waiter whose waker panics.
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Panics>) {
+            panic!("planned");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+        let stream = Arc::new(Stream::new());
+        let mut noop = Context::from_waker(Waker::noop());
+        let Poll::Ready(rest) = stream.poll_take(&mut noop) else { panic!("nothing runs") };
+        let panics = Waker::from(Arc::new(Panics));
+        assert!(stream.poll_rest(&mut Context::from_waker(&panics)).is_pending());
+        let calm = Arc::new(ComesBack { stream: Arc::clone(&stream), woken: AtomicU32::new(0) });
+        let waker = Waker::from(Arc::clone(&calm));
+        assert!(stream.poll_rest(&mut Context::from_waker(&waker)).is_pending());
+        stream.put(rest);
+        assert_eq!(calm.woken.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! Each law, broken on purpose through the events that a runtime tells, and caught; and beside it a
+//! runtime that keeps it. Those that Volt's own code can be made to break are broken there too: see
+//! Volt's `tests/planted_in_volt.rs` and `tests/planted_sync.rs`.
+
+use std::panic::Location;
+
+use volt_sim::{Failure, FailureKind, Report, Sim, laws, thread};
+
+fn run(f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
+    Sim::builder().seed(1).build().check(f)
+}
+
+/// The run ends with a broken law, and says so in these words.
+#[track_caller]
+fn breaks(words: &str, f: impl Fn() + Send + Sync + 'static) {
+    let failure = run(f).expect_err("a law is broken");
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains(words), "{failure}");
+}
+
+#[track_caller]
+fn keeps(f: impl Fn() + Send + Sync + 'static) {
+    run(f).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A runtime with one task, which has this number.
+fn runtime(task: usize) -> u32 {
+    let runtime = laws::runtime_started();
+    laws::task_spawned(runtime, task, None, Location::caller());
+    runtime
+}
+
+#[test]
+fn one_worker_polls_a_task_at_a_time() {
+    let poll = |worker: fn()| {
+        laws::poll_begins(1);
+        worker();
+        laws::poll_ends(1);
+    };
+    breaks("two workers poll task 1", move || {
+        runtime(1);
+        poll(|| thread::spawn(|| laws::poll_begins(1)).join().unwrap());
+    });
+    keeps(move || {
+        runtime(1);
+        poll(|| ());
+        thread::spawn(move || poll(|| ())).join().unwrap();
+    });
+}
+
+#[test]
+fn one_queue_holds_a_task() {
+    breaks("is queued while a queue holds it", || {
+        let runtime = runtime(1);
+        laws::task_queued(runtime, 1, true);
+        laws::task_queued(runtime, 1, false);
+    });
+    keeps(|| {
+        let runtime = runtime(1);
+        laws::task_queued(runtime, 1, true);
+        laws::task_dequeued(runtime, 1, true);
+        laws::task_queued(runtime, 1, false);
+    });
+}
+
+#[test]
+fn no_worker_sleeps_beside_a_task_that_it_could_run() {
+    // Parking may return without a wake-up, as std's.
+    let sleep = |queue: fn(u32)| {
+        let runtime = runtime(1);
+        queue(runtime);
+        laws::worker_parked(runtime);
+        loop {
+            thread::park();
+        }
+    };
+    breaks("lost wake-up", move || sleep(|runtime| laws::task_queued(runtime, 1, true)));
+    let failure = run(move || sleep(|_| ())).expect_err("the worker sleeps for ever");
+    assert_eq!(failure.kind(), FailureKind::Deadlock, "nothing was queued: {failure}");
+}
+
+#[test]
+fn no_task_outlives_its_runtime() {
+    breaks("1 tasks and 0 threads live on", || laws::runtime_ended(runtime(1)));
+    keeps(|| {
+        let runtime = runtime(1);
+        laws::task_ended(1);
+        laws::runtime_ended(runtime);
+    });
+}
+
+#[test]
+fn no_thread_outlives_its_runtime() {
+    breaks("0 tasks and 1 threads live on", || {
+        let runtime = laws::runtime_started();
+        laws::thread_started(runtime);
+        laws::runtime_ended(runtime);
+    });
+    keeps(|| {
+        let runtime = laws::runtime_started();
+        laws::thread_started(runtime);
+        laws::thread_ended(runtime);
+        laws::runtime_ended(runtime);
+    });
+}
+
+#[test]
+fn the_first_who_waits_is_overtaken_no_oftener_than_the_lock_says() {
+    let overtake = |times: usize| {
+        move || {
+            laws::waiter_queued(1, 10);
+            for _ in 0..times {
+                laws::waiter_overtaken(1, 2);
+            }
+            laws::waiter_left(1, 10);
+        }
+    };
+    breaks("overtaken 3 times, and at most 2 are allowed", overtake(3));
+    keeps(overtake(2));
+}
