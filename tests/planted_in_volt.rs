@@ -98,6 +98,14 @@ fn a_completion_that_wakes_nobody() {
 }
 
 #[test]
+fn a_buffer_freed_while_the_kernel_reads_into_it() {
+    let program = scenarios::rings::a_read_is_given_up_on_another_worker::program;
+    let failure = found("flight-drops-payload", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("memory of an operation is given back"), "{failure}");
+}
+
+#[test]
 fn a_ring_left_without_a_second_look() {
     let program = scenarios::rings::many_tasks_read_and_write::program;
     let failure = found("ring-no-second-look", 500, program);

@@ -5,11 +5,12 @@
 //!    lost.
 //! 3. No task and no thread outlives its runtime.
 //! 4. The first who waits for a lock is overtaken so often as the lock says, and never after.
+//! 5. No memory is given back while an operation of the system reads or writes it.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 
 use crate::failure::FailureKind;
@@ -24,6 +25,8 @@ pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
     tasks: BTreeMap<usize, TaskRecord>,
     fairness: Fairness,
+    /// What the system has under way, by addresses that stay the same until it has completed.
+    operations: BTreeSet<usize>,
     /// Stands for runtimes of outside, of which nothing is asked.
     stranger: RuntimeRecord,
 }
@@ -284,6 +287,27 @@ pub fn waiter_left(queue: usize, waiter: usize) {
 /// The running thread gets what the first in the queue waits for, which may be so `most` times.
 pub fn waiter_overtaken(queue: usize, most: u32) {
     fail(with_laws(|laws, _| laws.fairness.overtaken(queue, most)).flatten());
+}
+
+/// The system begins an operation: the memory that goes with it is the system's own.
+pub fn operation_begun(operation: usize) {
+    with_laws(|laws, _| laws.operations.insert(operation));
+}
+
+/// The system has completed it.
+pub fn operation_completed(operation: usize) {
+    with_laws(|laws, _| laws.operations.remove(&operation));
+}
+
+/// The memory that goes with an operation is freed, or is its owner's again.
+pub fn memory_given_back(operation: usize) {
+    let broken = with_laws(|laws, _| {
+        laws.operations.contains(&operation).then(|| {
+            "the memory of an operation is given back, and the system has not completed it"
+                .to_owned()
+        })
+    });
+    fail(broken.flatten());
 }
 
 /// Counts what `f` says in the running world.

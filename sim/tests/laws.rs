@@ -118,3 +118,20 @@ fn the_first_who_waits_is_overtaken_no_oftener_than_the_lock_says() {
     breaks("overtaken 3 times, and at most 2 are allowed", overtake(3));
     keeps(overtake(2));
 }
+
+#[test]
+fn no_memory_is_given_back_while_the_system_uses_it() {
+    breaks("the system has not completed it", || {
+        laws::operation_begun(1);
+        laws::memory_given_back(1);
+    });
+    keeps(|| {
+        laws::operation_begun(1);
+        laws::operation_begun(2);
+        laws::operation_completed(1);
+        laws::memory_given_back(1);
+        laws::operation_completed(2);
+        // One that no ring has taken.
+        laws::memory_given_back(3);
+    });
+}

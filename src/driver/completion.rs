@@ -121,6 +121,7 @@ impl Completions {
                 operations.withdraw(token);
                 return None;
             }
+            flight.begins();
             // Relaxed: see the field.
             self.busy.store(true, Ordering::Relaxed);
             Some(token)

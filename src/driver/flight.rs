@@ -21,9 +21,11 @@
 
 use std::io;
 use std::mem;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 use crate::platform::mutation::mutation;
+use crate::platform::probe;
 use crate::platform::ring::Operation;
 use crate::platform::sync::Mutex;
 
@@ -74,6 +76,16 @@ impl<P> Flight<P> {
         f(self.payload.lock().as_mut().expect("nobody took it: nothing has landed"))
     }
 
+    /// A ring has taken the operation. From here on the payload lies still.
+    pub(super) fn begins(&self) {
+        probe::operation_begun(self.address());
+    }
+
+    /// What the laws of a simulation know it by.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
     /// The payload back, of an operation that was not submitted after all.
     pub(super) fn recall(&self) -> P {
         *self.state.lock() = State::Over;
@@ -81,6 +93,7 @@ impl<P> Flight<P> {
     }
 
     fn take_payload(&self) -> P {
+        probe::memory_given_back(self.address());
         self.payload.lock().take().expect("it is taken once")
     }
 
@@ -123,8 +136,16 @@ impl<P: Payload> Flight<P> {
     }
 }
 
+impl<P> Drop for Flight<P> {
+    fn drop(&mut self) {
+        // The payload goes with it, if it is still here.
+        probe::memory_given_back(self.address());
+    }
+}
+
 impl<P: Payload> Landing for Flight<P> {
     fn land(&self, result: io::Result<usize>) -> Option<Waker> {
+        probe::operation_completed(self.address());
         let mut state = self.state.lock();
         match mem::replace(&mut *state, State::Over) {
             State::InFlight(waker) => {

@@ -50,6 +50,12 @@ events! {
     /// The running thread gets what the first in the queue waits for, which may be so `most`
     /// times.
     fn waiter_overtaken(queue: usize, most: u32);
+    /// The system begins an operation: the memory that goes with it is the system's own.
+    fn operation_begun(operation: usize);
+    /// The system has completed it.
+    fn operation_completed(operation: usize);
+    /// The memory that goes with an operation is freed, or is its owner's again.
+    fn memory_given_back(operation: usize);
 }
 
 /// A runtime starts; its number within the simulation.
