@@ -113,6 +113,14 @@ fn a_ring_left_without_a_second_look() {
 }
 
 #[test]
+fn a_timer_that_fires_before_its_deadline() {
+    let program = scenarios::timers::a_sleep_lasts_as_long_as_asked::program;
+    let failure = found("timer-fires-early", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("before its deadline"), "{failure}");
+}
+
+#[test]
 fn a_worker_that_sleeps_on_what_its_timers_woke() {
     let program = scenarios::timers::one_sleeper_on_one_worker::program;
     found("worker-forgets-its-timers", 500, program);

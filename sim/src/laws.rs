@@ -6,6 +6,8 @@
 //! 3. No task and no thread outlives its runtime.
 //! 4. The first who waits for a lock is overtaken so often as the lock says, and never after.
 //! 5. No memory is given back while an operation of the system reads or writes it.
+//! 6. A timer does not fire before its deadline; and whoever looks at a worker's timers leaves none
+//!    that was due.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -17,6 +19,7 @@ use crate::failure::FailureKind;
 use crate::fairness::Fairness;
 use crate::kernel::thread_table::show;
 use crate::kernel::{self, Counters};
+use crate::timeliness::Timeliness;
 
 /// What the laws know of one run. Runtimes have numbers, tasks the addresses of their cells:
 /// keys for look-up alone, no order hangs on them.
@@ -27,6 +30,7 @@ pub(crate) struct Laws {
     fairness: Fairness,
     /// What the system has under way, by addresses that stay the same until it has completed.
     operations: BTreeSet<usize>,
+    timeliness: Timeliness,
     /// Stands for runtimes of outside, of which nothing is asked.
     stranger: RuntimeRecord,
 }
@@ -308,6 +312,31 @@ pub fn memory_given_back(operation: usize) {
         })
     });
     fail(broken.flatten());
+}
+
+/// A timer is armed, or armed anew; `deadline` is in nanoseconds on the clock of its wheel.
+pub fn timer_armed(wheel: usize, timer: usize, deadline: u64) {
+    with_laws(|laws, _| laws.timeliness.armed(wheel, timer, deadline));
+}
+
+/// It waits no more, and has not fired.
+pub fn timer_disarmed(timer: usize) {
+    with_laws(|laws, _| laws.timeliness.ended(timer));
+}
+
+/// It fires, at a look that takes `now` for the time.
+pub fn timer_fired(timer: usize, now: u64) {
+    fail(with_laws(|laws, _| laws.timeliness.fired(timer, now)).flatten());
+}
+
+/// A thread begins to fire what is due at `now`; the number of this look.
+pub fn timers_look_begins(wheel: usize, now: u64) -> u64 {
+    with_laws(|laws, _| laws.timeliness.look_begins(wheel, now)).unwrap_or(0)
+}
+
+/// That look has ended.
+pub fn timers_look_ended(wheel: usize, now: u64, look: u64) {
+    fail(with_laws(|laws, _| laws.timeliness.look_ended(wheel, now, look)).flatten());
 }
 
 /// Counts what `f` says in the running world.

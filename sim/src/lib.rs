@@ -78,6 +78,7 @@ mod shrink;
 mod sim;
 mod sweep;
 mod test;
+mod timeliness;
 
 pub use allocator::CountingAllocator;
 pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};

@@ -135,3 +135,28 @@ fn no_memory_is_given_back_while_the_system_uses_it() {
         laws::memory_given_back(3);
     });
 }
+
+#[test]
+fn a_timer_fires_neither_before_its_deadline_nor_after_the_look_it_was_due_at() {
+    const DEADLINE: u64 = 5_000_000;
+    let look = |now: u64, fires: bool| {
+        move || {
+            laws::timer_armed(1, 10, DEADLINE);
+            let look = laws::timers_look_begins(1, now);
+            if fires {
+                laws::timer_fired(10, now);
+            }
+            laws::timers_look_ended(1, now, look);
+        }
+    };
+    breaks("a timer fires 1 ns before its deadline", look(DEADLINE - 1, true));
+    breaks("a timer is left that was due 1 ns before the look", look(DEADLINE + 1, false));
+    keeps(look(DEADLINE - 1, false));
+    keeps(look(DEADLINE, true));
+    keeps(|| {
+        laws::timer_armed(1, 10, DEADLINE);
+        laws::timer_disarmed(10);
+        let look = laws::timers_look_begins(1, DEADLINE);
+        laws::timers_look_ended(1, DEADLINE, look);
+    });
+}

@@ -56,6 +56,14 @@ events! {
     fn operation_completed(operation: usize);
     /// The memory that goes with an operation is freed, or is its owner's again.
     fn memory_given_back(operation: usize);
+    /// A timer is armed, or armed anew; `deadline` is in nanoseconds on the clock of its wheel.
+    fn timer_armed(wheel: usize, timer: usize, deadline: u64);
+    /// It waits no more, and has not fired.
+    fn timer_disarmed(timer: usize);
+    /// It fires, at a look that takes `now` for the time.
+    fn timer_fired(timer: usize, now: u64);
+    /// The look with this number, at what was due at `now`, has ended.
+    fn timers_look_ended(wheel: usize, now: u64, look: u64);
 }
 
 /// A runtime starts; its number within the simulation.
@@ -65,6 +73,18 @@ pub fn runtime_started() -> u32 {
     return volt_sim::laws::runtime_started();
     #[cfg(not(feature = "sim"))]
     0
+}
+
+/// A thread begins to fire what is due at `now`; the number of this look.
+#[inline(always)]
+pub fn timers_look_begins(wheel: usize, now: u64) -> u64 {
+    #[cfg(feature = "sim")]
+    return volt_sim::laws::timers_look_begins(wheel, now);
+    #[cfg(not(feature = "sim"))]
+    {
+        let _ = (wheel, now);
+        0
+    }
 }
 
 /// The running task waits for another one to end.

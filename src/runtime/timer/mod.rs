@@ -50,6 +50,7 @@ mod wheel;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ use wheel::Wheel;
 
 use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
+use crate::platform::probe;
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,6 +95,11 @@ impl Shard {
         let mut wakers = [const { None }; BATCH];
         for place in &mut wakers {
             let Some(entry) = self.wheel.pop_expired(now) else { break };
+            // Before it is let go: its owner may arm it again right after.
+            match state {
+                State::Fired => probe::timer_fired(entry.as_ptr().addr(), nanoseconds_of(now)),
+                State::Idle | State::Armed => probe::timer_disarmed(entry.as_ptr().addr()),
+            }
             let cell = entry.cast::<TimerCell>();
             // SAFETY: `&mut self` comes from the lock, and the entry was linked until now (T2). So
             // its cell is not freed (T4) before it is let go, which is the last done with it (T3).
@@ -159,6 +166,7 @@ impl Timers {
         // (T4), and whoever touches it meanwhile holds the lock (T2).
         unsafe { shard.wheel.insert(entry, self.tick_of(deadline)) };
         let earlier = self.publish(&shard.wheel);
+        probe::timer_armed(self.address(), entry.as_ptr().addr(), self.since_start(deadline));
         if mutation!("timer-tells-nobody", earlier, false) { Arming::Earlier } else { Arming::Done }
     }
 
@@ -210,13 +218,17 @@ impl Timers {
             // It may have fired before the lock was had.
             if cell.state() == State::Armed {
                 let entry = cell.pointer();
+                let address = entry.as_ptr().addr();
+                probe::timer_disarmed(address);
                 // SAFETY: the entry is linked in this wheel (T1, T2) and the lock is held; T4 keeps
                 // it where it is, and valid.
                 unsafe {
                     shard.wheel.remove(entry);
                     shard.wheel.insert(entry, self.tick_of(deadline));
                 }
-                return self.publish(&shard.wheel);
+                let earlier = self.publish(&shard.wheel);
+                probe::timer_armed(self.address(), address, self.since_start(deadline));
+                return earlier;
             }
         }
         cell.reset();
@@ -234,6 +246,7 @@ impl Timers {
             // It may have fired before the lock was had.
             if cell.state() == State::Armed {
                 let entry = cell.pointer();
+                probe::timer_disarmed(entry.as_ptr().addr());
                 // SAFETY: the entry is linked in this wheel (T1, T2), and the lock is held.
                 waker = unsafe {
                     shard.wheel.remove(entry);
@@ -252,6 +265,7 @@ impl Timers {
     /// the worker is stuck in a poll.
     pub(crate) fn fire(&self, now: Instant) -> Option<Instant> {
         let now = ticks_within(now.saturating_duration_since(self.start));
+        let look = probe::timers_look_begins(self.address(), nanoseconds_of(now));
         // Relaxed: as in `next_deadline`.
         while self.next.load(Ordering::Relaxed) <= now {
             let mut shard = self.shard.lock();
@@ -270,6 +284,7 @@ impl Timers {
             );
             wake_all(wakers);
         }
+        probe::timers_look_ended(self.address(), nanoseconds_of(now), look);
         self.next_deadline()
     }
 
@@ -311,12 +326,29 @@ impl Timers {
         next < before
     }
 
+    /// What the laws of a simulation know these timers by.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Nanoseconds from the start to `deadline`.
+    fn since_start(&self, deadline: Instant) -> u64 {
+        let since = deadline.saturating_duration_since(self.start);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The first tick at or after `deadline`.
     fn tick_of(&self, deadline: Instant) -> u64 {
         let since = deadline.saturating_duration_since(self.start);
-        let is_between = !since.subsec_nanos().is_multiple_of(1_000_000);
+        let is_between =
+            mutation!("timer-fires-early", !since.subsec_nanos().is_multiple_of(1_000_000), false);
         (ticks_within(since) + u64::from(is_between)).min(LAST)
     }
+}
+
+/// When a tick ends, in nanoseconds.
+fn nanoseconds_of(tick: u64) -> u64 {
+    tick.saturating_mul(1_000_000)
 }
 
 /// How many ticks end within `since`.
