@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// Timers are counted in ticks of as many nanoseconds.
 const TICK: u64 = 1_000_000;
 
-/// The timers of one run. Wheels and timers go by their addresses: keys for look-up alone. A timer's
-/// stays the same while it is armed.
+/// The timers of one run. Wheels and timers go by their addresses: keys for look-up alone. A
+/// timer's stays the same while it is armed.
 #[derive(Default)]
 pub(crate) struct Timeliness {
     armed: BTreeMap<usize, Armed>,

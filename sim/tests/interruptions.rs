@@ -69,9 +69,9 @@ fn the_seed_of_a_failure_replays_it_with_its_point() {
     let report = builder().sweep(0..60).check(program);
     let failure = report.failure().expect("some seed transfers");
     let point = failure.interruption().expect("the transfer is cancelled");
-    // A rest is three points: a call of the waker and a poll that leaves it pending, then a call of
-    // the waker by the poll that ends it. Cancelled by that of its first rest, the future is dropped
-    // in the second one, before it has added what it took.
+    // A rest is three points: a call of the waker and a poll that leaves it pending, then a call
+    // of the waker by the poll that ends it. Cancelled by that of its first rest, the future is
+    // dropped in the second one, before it has added what it took.
     assert!(point.starts_with("at point 3, a future was cancelled"), "{failure}");
     assert!(failure.to_string().contains(point), "{failure}");
     assert_eq!(failure.report().points(), 6, "{failure}");

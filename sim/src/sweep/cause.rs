@@ -1,5 +1,5 @@
-//! What makes two failures one bug: kind, law, message, place, and what was interrupted where. The numbers in a message, of
-//! threads, objects and values, follow the schedule and tell nothing.
+//! What makes two failures one bug: kind, law, message, place, and what was interrupted where. The
+//! numbers in a message, of threads, objects and values, follow the schedule and tell nothing.
 
 use std::collections::BTreeSet;
 
