@@ -167,6 +167,8 @@ fn descriptors_of_a_process_run_out() {
 
 #[cfg(feature = "sim")]
 mod simulated {
+    use volt::Backend;
+    use volt::fs::{self, OpenOptions};
     use volt::net::{TcpSocket, UnixDatagram, UnixListener, UnixStream};
     use volt::sim::{Resources, Sim};
 
@@ -283,6 +285,55 @@ mod simulated {
         resources.set_refused_buffers(1.0);
         let error = waits.write_all(b"x").await.unwrap_err();
         assert!(is(&error, Errno::NOBUFS), "{error}");
+    }
+
+    /// What a ring has no memory for fails, and is not done on a thread behind the caller's back.
+    async fn memory_of_rings_runs_out(io: Io) {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).open(&io, "/file").await.unwrap();
+        Resources::current().set_refused_buffers(1.0);
+        let (written, text) = file.write_at_owned(*b"hello", 0).await;
+        // More than a worker reads itself.
+        let (read, buffer) = file.read_at_owned(vec![1_u8; 100_000], 0).await;
+        for refused in [
+            written.map(|_| ()),
+            read.map(|_| ()),
+            file.write_at(b"hello", 0).await.map(|_| ()),
+            file.sync_data().await,
+            file.sync_all().await,
+        ] {
+            let error = refused.unwrap_err();
+            assert!(is(&error, Errno::NOMEM), "{error}");
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        }
+        assert!(buffer.len() == 100_000 && buffer.iter().all(|byte| *byte == 1));
+        assert_eq!(file.metadata().await.unwrap().len(), 0);
+
+        // Whoever tries again gets through, sooner or later.
+        Resources::current().set_refused_buffers(0.5);
+        let mut at = 0;
+        while at < text.len() {
+            match file.write_at(&text[at..], at as u64).await {
+                Ok(count) => at += count,
+                Err(error) => assert!(is(&error, Errno::NOMEM), "{error}"),
+            }
+        }
+        while let Err(error) = file.sync_all().await {
+            assert!(is(&error, Errno::NOMEM), "{error}");
+        }
+        assert_eq!(fs::read(&io, "/file").await.unwrap(), text);
+    }
+
+    #[test]
+    fn memory_for_operations_on_rings_runs_out() {
+        let report = Sim::builder().sweep(0..SEEDS).machine(|| {
+            let builder = Runtime::builder().workers(1).backend(Backend::IoUring);
+            builder.build().unwrap().run(|io| async move {
+                // On a worker: what the thread of `run` begins before it is one takes a thread.
+                io.spawn(memory_of_rings_runs_out(io.clone())).await.unwrap();
+            });
+        });
+        report.into_result().unwrap_or_else(|failure| panic!("{failure}"));
     }
 
     #[test]

@@ -4,7 +4,11 @@
 //! What follows from decisions of the seed: how late an operation is, so which overtakes which;
 //! whether it transfers less than it could; whether it is refused for no fault of its own, as the
 //! system may (`EAGAIN`, `EINTR`); whether a cancel comes in time, and which of the two completions
-//! that follow is the first. No completion is lost, and each operation has one.
+//! that follow is the first; whether the kernel has memory to take all that is submitted, which is
+//! less likely while twice as many completions as the queue has entries were not taken. No
+//! completion is lost, and each operation has one. What the disk answers is what it answers to
+//! plain calls, as late and with the same faults; and where the host has no memory for buffers
+//! ([`Resources`](crate::net::Resources)), operations fail with `ENOMEM`.
 //!
 //! As with [`fs`](crate::fs), everything here is for simulated threads.
 //!
@@ -29,6 +33,7 @@ use std::io;
 use std::panic::Location;
 
 use crate::fs::File;
+use crate::kernel::World;
 use crate::kernel::event::{Operation, OperationKind};
 use crate::kernel::ring::Request;
 use crate::kernel::thread_table::WaitFor;
@@ -93,7 +98,8 @@ impl Ring {
         let world = running_world()?;
         let operation = Operation::new(OperationKind::Ring, 0, place);
         world.point(operation);
-        let number = world.ring_new();
+        // Twice the entries, as Linux has it.
+        let number = world.ring_new(entries.saturating_mul(2));
         world.complete(operation, u64::from(number));
         let handle = Handle::new("Ring", world, number, place);
         Ok(Ring { handle, entries, unsubmitted: Vec::new(), files: BTreeMap::new() })
@@ -135,8 +141,37 @@ impl Ring {
         true
     }
 
-    /// Submits what there is and gives what has completed; if `waits`, waits for a completion when
-    /// there is none and something is under way.
+    /// How many operations wait to be submitted, as the kernel had no memory for them or nothing
+    /// was submitted since they came.
+    pub fn unsubmitted(&self) -> usize {
+        self.unsubmitted.len()
+    }
+
+    /// Submits what there is, as much of it as the kernel takes, and leaves what has completed.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
+    #[track_caller]
+    pub fn submit(&mut self) -> io::Result<()> {
+        let place = Location::caller();
+        let world = self.handle.enter(place)?;
+        let operation = Operation::new(OperationKind::Ring, self.handle.number, place);
+        world.point(operation);
+        self.submit_to(world);
+        world.complete(operation, self.unsubmitted.len() as u64);
+        Ok(())
+    }
+
+    fn submit_to(&mut self, world: &World) {
+        let number = self.handle.number;
+        let taken = world.ring_takes(number, self.unsubmitted.len());
+        let requests = self.unsubmitted.drain(..taken);
+        world.ring_submit(number, requests.map(|(token, entry)| (token, entry.into())).collect());
+    }
+
+    /// Submits what there is, as much of it as the kernel takes, and gives what has completed; if
+    /// `waits`, waits for a completion when there is none, all is submitted and something is under
+    /// way.
     ///
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.
@@ -147,11 +182,11 @@ impl Ring {
         let number = self.handle.number;
         let operation = Operation::new(OperationKind::Ring, number, place);
         world.point(operation);
-        let requests = self.unsubmitted.drain(..);
-        world.ring_submit(number, requests.map(|(token, entry)| (token, entry.into())).collect());
+        self.submit_to(world);
         let mut done = world.ring_take(number);
         if waits
             && done.is_empty()
+            && self.unsubmitted.is_empty()
             && let Some(at) = world.ring_next(number)
         {
             world.block(WaitFor::Time, Some(at));
@@ -257,6 +292,27 @@ mod tests {
             (done.token, done.result.map_err(|error| error.raw_os_error().unwrap_or(0)))
         };
         completions.into_iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_submitted_later() {
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let all = Arc::clone(&seen);
+        let report = crate::Sim::builder().sweep(0..1_000).check(move || {
+            let file = File::create("/file").unwrap();
+            let mut ring = Ring::new(4).unwrap();
+            assert!((0..4).all(|token| ring.sync(token, &file, true)));
+            ring.submit().unwrap();
+            let left = ring.unsubmitted();
+            crate::kernel::outside(|| all.lock().unwrap().insert(left));
+            let mut tokens = BTreeSet::new();
+            while tokens.len() < 4 {
+                tokens.extend(ring.turn(true).unwrap().iter().map(|done| done.token));
+            }
+            assert_eq!(ring.unsubmitted(), 0);
+        });
+        assert!(report.failure().is_none());
+        assert!(seen.lock().unwrap().iter().copied().eq(0..=4));
     }
 
     #[test]

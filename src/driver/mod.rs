@@ -34,6 +34,8 @@
 //! from anybody.
 
 mod completion;
+#[cfg(all(test, target_os = "linux", not(any(volt_loom, volt_shuttle))))]
+mod completion_tests;
 mod flight;
 mod gate;
 mod operations;

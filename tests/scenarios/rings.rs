@@ -1,12 +1,12 @@
 //! Operations on rings complete, whoever waits for them, and whoever does not.
 
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::harness::scenario;
@@ -201,3 +201,146 @@ scenario!(a_stuck_worker_holds_up_nothing_that_is_new, || {
         fs::remove_file(&io, &path).await.unwrap();
     });
 });
+
+/// A waker that panics.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Panics>) {
+        panic!("a waker panics, as planned");
+    }
+}
+
+scenario!(wakers_that_panic_hold_up_nobody, || {
+    let Some(runtime) = runtime(1) else { return };
+    let path = path();
+    runtime.run(|io| async move {
+        let file = blocks(&io, &path).await;
+        let panics = Waker::from(Arc::new(Panics));
+        let mut writes: Vec<_> = (0..BLOCKS)
+            .map(|number| {
+                let file = Arc::clone(&file);
+                Box::pin(async move { file.write_at_owned([number; 1], u64::from(number)).await.0 })
+            })
+            .collect();
+        // All in one poll: they complete together, or nearly so.
+        let mut known = Vec::new();
+        poll_fn(|context| {
+            known = writes
+                .iter_mut()
+                .enumerate()
+                .map(|(number, write)| match number % 2 {
+                    0 => write.as_mut().poll(&mut Context::from_waker(&panics)),
+                    _ => write.as_mut().poll(context),
+                })
+                .collect();
+            Poll::Ready(())
+        })
+        .await;
+        let (mut patient, mut others) = (Vec::new(), Vec::new());
+        for (number, (write, known)) in writes.into_iter().zip(known).enumerate() {
+            match known {
+                Poll::Ready(written) => assert_eq!(written.unwrap(), 1),
+                Poll::Pending if number % 2 == 0 => others.push(write),
+                Poll::Pending => patient.push(write),
+            }
+        }
+        for write in patient.into_iter().chain(others) {
+            assert_eq!(write.await.unwrap(), 1);
+        }
+        drop(file);
+        let bytes = fs::read(&io, &path).await.unwrap();
+        assert!(bytes.starts_with(&[0, 1, 2, 3, 4, 5, 6, 7]), "{bytes:?}");
+        fs::remove_file(&io, &path).await.unwrap();
+    });
+});
+
+/// How many operations wait at once where a ring has room for 128.
+const CROWD: u16 = 150;
+
+/// A write of one byte: how many were written.
+type Write = Pin<Box<dyn Future<Output = io::Result<usize>> + Send>>;
+
+/// Begins to write a byte at each offset below [`CROWD`], within one poll. What is not ready then
+/// stays behind in the futures.
+async fn crowd(file: &Arc<File>) -> Vec<Write> {
+    let mut writes: Vec<_> = (0..CROWD)
+        .map(|number| -> Write {
+            let file = Arc::clone(file);
+            Box::pin(async move { file.write_at_owned([7_u8], u64::from(number)).await.0 })
+        })
+        .collect();
+    let mut is_ready = Vec::new();
+    poll_fn(|context| {
+        is_ready = writes.iter_mut().map(|write| write.as_mut().poll(context).is_ready()).collect();
+        Poll::Ready(())
+    })
+    .await;
+    let mut is_ready = is_ready.into_iter();
+    writes.retain(|_| is_ready.next() == Some(false));
+    writes
+}
+
+scenario!(more_operations_than_a_ring_holds, || {
+    let Some(runtime) = runtime(1) else { return };
+    let path = path();
+    runtime.run(|io| async move {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).open(&io, &path).await.unwrap();
+        let file = Arc::new(file);
+        for write in crowd(&file).await {
+            assert_eq!(write.await.unwrap(), 1);
+        }
+        assert_eq!(fs::read(&io, &path).await.unwrap(), [7_u8; CROWD as usize]);
+        // Given up in flight, and the file with them: they are written all the same.
+        fs::write(&io, &path, b"").await.unwrap();
+        drop(crowd(&file).await);
+        let last = Arc::into_inner(file);
+        drop(last.expect("the futures had the other references"));
+        while fs::read(&io, &path).await.unwrap() != [7_u8; CROWD as usize] {
+            sleep(&io, Duration::from_millis(1)).await;
+        }
+        fs::remove_file(&io, &path).await.unwrap();
+    });
+});
+
+scenario!(a_runtime_ends_with_more_in_flight_than_its_ring_holds, || {
+    let Some(runtime) = runtime(2) else { return };
+    let path = path();
+    let here = path.clone();
+    runtime.run(|io| async move {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).open(&io, &here).await.unwrap();
+        let file = Arc::new(file);
+        let own = Arc::clone(&file);
+        let begun = io.spawn(async move { drop(crowd(&own).await) });
+        // A task that ends with the runtime has them, whatever they have come to by then.
+        let writes = crowd(&file).await;
+        drop(io.spawn(async move {
+            for write in writes {
+                drop(write.await);
+            }
+            std::future::pending::<()>().await;
+        }));
+        begun.await.unwrap();
+    });
+    drop(runtime);
+    assert!(open_files().is_empty(), "{:?} are open", open_files());
+    // What was written is what was to be written: the system was not given memory that had gone.
+    let Some(runtime) = self::runtime(1) else { return };
+    runtime.run(|io| async move {
+        let bytes = fs::read(&io, &path).await.unwrap();
+        assert!(bytes.len() <= usize::from(CROWD), "{}", bytes.len());
+        assert!(bytes.iter().all(|byte| [0, 7].contains(byte)), "{bytes:?}");
+        fs::remove_file(&io, &path).await.unwrap();
+    });
+});
+
+/// What the programs of a simulated machine have open; the real one is asked in a test of its own.
+fn open_files() -> Vec<String> {
+    #[cfg(feature = "sim")]
+    if is_simulated() {
+        return volt::sim::Disk::current().leftovers();
+    }
+    Vec::new()
+}

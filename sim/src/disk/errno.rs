@@ -35,6 +35,7 @@ errors! {
     Io = 5, Other, "input/output error";
     BadDescriptor = 9, InvalidInput, "the file is not open for this operation";
     Again = 11, WouldBlock, "resource temporarily unavailable";
+    NoMemory = 12, OutOfMemory, "cannot allocate memory";
     AccessDenied = 13, PermissionDenied, "permission denied";
     Busy = 16, ResourceBusy, "device or resource busy";
     AlreadyExists = 17, AlreadyExists, "file exists";
@@ -73,6 +74,7 @@ mod tests {
             (Errno::Io, libc::EIO, None),
             (Errno::BadDescriptor, libc::EBADF, None),
             (Errno::Again, libc::EAGAIN, Some(ErrorKind::WouldBlock)),
+            (Errno::NoMemory, libc::ENOMEM, Some(ErrorKind::OutOfMemory)),
             (Errno::AccessDenied, libc::EACCES, Some(ErrorKind::PermissionDenied)),
             (Errno::Busy, libc::EBUSY, Some(ErrorKind::ResourceBusy)),
             (Errno::AlreadyExists, libc::EEXIST, Some(ErrorKind::AlreadyExists)),

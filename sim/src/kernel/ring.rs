@@ -9,7 +9,9 @@
 //! ```
 //!
 //! An operation is done when its alarm rings, not before: so what it reads or writes is what the
-//! file holds then, and operations on one ring overtake each other. No completion is ever lost.
+//! file holds then, and operations on one ring overtake each other. No completion is ever lost:
+//! what the queue has no room for waits beside it, and the kernel would rather have the queue
+//! emptied before it takes more.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,6 +29,10 @@ const SHORT_ONE_IN: u64 = 8;
 /// One in this many takes longer than its disk, up to `LATEST`.
 const LATE_ONE_IN: u64 = 8;
 const LATEST: u64 = 5_000_000;
+/// Of one submission in this many, the kernel has no memory for all of it now.
+const SCARCE_ONE_IN: u64 = 16;
+/// The same while completions lie beside their queue.
+const SCARCE_ONE_IN_WHEN_FULL: u64 = 2;
 
 /// What is to be done.
 pub(crate) enum Request {
@@ -46,6 +52,8 @@ pub(crate) struct Done {
 
 struct Ring {
     host: HostId,
+    /// How many completions the queue has room for.
+    room: usize,
     watch: Option<(PollerId, usize)>,
     done: VecDeque<Done>,
 }
@@ -123,8 +131,11 @@ impl State {
             return;
         };
         let Some(host) = self.rings.table.get(&ring).map(|ring| ring.host) else { return };
+        // As sockets do, an operation needs a buffer of the kernel's, which nobody else can give.
+        let is_short = self.network(|net, lent| net.check_buffers(host, lent).is_err());
         let State { disks, clock, decider, hash, .. } = self;
         let refused = match decider.choose(Kind::Ring, REFUSED_ONE_IN) {
+            _ if is_short => Some(Errno::NoMemory),
             0 if decider.choose(Kind::Ring, 2) == 0 => Some(Errno::Again),
             0 => Some(Errno::Interrupted),
             _ => None,
@@ -168,12 +179,12 @@ impl State {
 
 /// Calls of programs.
 impl World {
-    /// A new queue of the running thread's host.
-    pub(crate) fn ring_new(&self) -> u32 {
+    /// A new queue of the running thread's host, with room for so many completions.
+    pub(crate) fn ring_new(&self, room: usize) -> u32 {
         let host = self.host();
         self.with(|state| {
             state.rings.last_ring += 1;
-            let ring = Ring { host, watch: None, done: VecDeque::new() };
+            let ring = Ring { host, room, watch: None, done: VecDeque::new() };
             state.rings.table.insert(state.rings.last_ring, ring);
             state.rings.last_ring
         })
@@ -188,6 +199,20 @@ impl World {
                 state.network(|net, _| net.poller_forget(poller, token));
             }
         });
+    }
+
+    /// How many of `count` operations the kernel takes now: all, if it has memory for them.
+    pub(crate) fn ring_takes(&self, ring: u32, count: usize) -> usize {
+        self.with(|state| {
+            let State { rings, decider, .. } = state;
+            let is_full = rings.table.get(&ring).is_some_and(|ring| ring.done.len() > ring.room);
+            let one_in = if is_full { SCARCE_ONE_IN_WHEN_FULL } else { SCARCE_ONE_IN };
+            // Not the first answer: a run that always gives it would never submit anything.
+            if count > 0 && decider.choose(Kind::Ring, one_in) == one_in - 1 {
+                return decider.choose(Kind::Ring, count as u64) as usize;
+            }
+            count
+        })
     }
 
     pub(crate) fn ring_submit(&self, ring: u32, requests: Vec<(u64, Request)>) {

@@ -97,7 +97,8 @@ impl Resources {
     /// `ENOBUFS`; a share from 0, as at first, to 1. Which ones, the seed says.
     ///
     /// Buffers are needed to make a socket, to accept a connection, to write to a stream and to
-    /// send a datagram. What is refused has done nothing.
+    /// send a datagram; and for an operation on a completion queue, which fails with `ENOMEM`. What
+    /// is refused has done nothing.
     ///
     /// # Panics
     /// If the share is not from 0 to 1; on an ordinary thread.

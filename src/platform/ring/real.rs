@@ -158,8 +158,14 @@ impl Ring {
                     self.take(completions);
                     return Ok(self.ring.submission().is_empty());
                 }
-                // Busy: the queue is so full that it has to be emptied first. Again: no memory.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN)) => {
+                // Busy: the queue is so full that it has to be emptied first. Again: no memory for
+                // an operation; or none for what the kernel has of a thread that submits.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EBUSY | libc::EAGAIN | libc::ENOMEM)
+                    ) =>
+                {
                     self.take(completions);
                     if completions.len() == held {
                         return Ok(false);

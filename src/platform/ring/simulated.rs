@@ -121,7 +121,7 @@ impl Ring {
             }
             completions.push(Completion { token, result, more: false });
         }
-        Ok(true)
+        Ok(ring.unsubmitted() == 0)
     }
 
     /// What tells the readiness queue of completions.
@@ -145,7 +145,7 @@ impl Ring {
     pub(super) fn submit_only(&mut self) -> io::Result<()> {
         match &mut self.0 {
             World::Real(ring) => ring.submit_only(),
-            World::Simulated(_) => unreachable!("a simulated ring has room for all completions"),
+            World::Simulated(simulated) => simulated.ring.submit(),
         }
     }
 }
