@@ -41,7 +41,7 @@ fn descriptors() -> BTreeMap<String, usize> {
 /// What rings may be given: reads into buffers of their own, writes, syncs.
 async fn operation(file: Arc<File>, number: u64) {
     match number % 4 {
-        0 if number % 40 == 0 => drop(file.sync_data().await),
+        0 if number.is_multiple_of(40) => drop(file.sync_data().await),
         1 => drop(file.write_at_owned(vec![7_u8; LENGTH], number).await),
         2 => drop(file.write_at(b"seven", number).await),
         _ => drop(file.read_at_owned(vec![0_u8; LENGTH], number).await),
