@@ -7,6 +7,7 @@
 //! | `waits` | those who wait: futures, each with a waker that counts |
 //! | `ledger` | messages that are counted while they are there |
 //! | `lock` | what a lock must do, for those that are built on one |
+//! | `schedule` | a simulated program, whose schedule is what the fuzzer makes up |
 //! | the others | one primitive each: its operations, its model, and `run` |
 //!
 //! After each operation, whoever can go on according to the model must have been woken since it
@@ -23,6 +24,8 @@ pub mod notify;
 pub mod once_cell;
 pub mod oneshot;
 pub mod rwlock;
+#[cfg(feature = "sim")]
+pub mod schedule;
 pub mod semaphore;
 pub mod watch;
 

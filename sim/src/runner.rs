@@ -311,13 +311,16 @@ impl Runner {
             None => Ok(report),
             Some(stop) => {
                 let tape = outcome.recorder.as_mut().map_or_else(Vec::new, Recorder::bytes);
-                let named = self.job.names_strategy.then_some(&self.job.strategy).or(strategy);
+                // Where no tape can be written, the bytes themselves replay.
+                let names_strategy =
+                    self.job.names_strategy || matches!(self.job.strategy, Strategy::Bytes(_));
+                let named = names_strategy.then_some(&self.job.strategy).or(strategy);
                 // A tape does not say where a future was interrupted.
                 let whole = interruption.is_none();
                 let tape_path = whole.then(|| self.save_tape(seed, &tape)).flatten();
                 let replays_tape = match &self.job.strategy {
-                    // Its place in the search is not in the seed.
-                    Strategy::Dfs { .. } => tape_path.as_deref(),
+                    // Its place in the search is not in the seed, nor are the bytes.
+                    Strategy::Dfs { .. } | Strategy::Bytes(_) => tape_path.as_deref(),
                     // Not the new one, which ends where the program strayed from this.
                     Strategy::Tape(path) => Some(path.as_path()),
                     _ => None,

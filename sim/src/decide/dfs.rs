@@ -33,6 +33,18 @@ struct Node {
     taken: u64,
 }
 
+/// The threads in the order of their numbers, round from the current one; that is the last where it
+/// yields.
+pub(super) fn from_current(runnable: &[u32], current: u32, yielding: bool) -> Vec<u32> {
+    let mut threads = runnable.to_vec();
+    // From the one after the current thread, round to itself.
+    threads.sort_unstable_by_key(|thread| (*thread <= current, *thread));
+    if !yielding && threads.last() == Some(&current) {
+        threads.rotate_right(1);
+    }
+    threads
+}
+
 impl Dfs {
     pub(crate) fn new(preemptions: u32) -> Dfs {
         Dfs { preemptions, path: Vec::new(), depth: 0, used: 0, runs: 0 }
@@ -77,13 +89,8 @@ impl Dfs {
         current: u32,
         yielding: bool,
     ) -> Result<u32, String> {
-        let mut threads = runnable.to_vec();
-        // From the one after the current thread, round to itself.
-        threads.sort_unstable_by_key(|thread| (*thread <= current, *thread));
+        let threads = from_current(runnable, current, yielding);
         let runs_on = runnable.contains(&current);
-        if runs_on && !yielding {
-            threads.rotate_right(1);
-        }
         let count = if runs_on && self.used >= self.preemptions { 1 } else { threads.len() };
         let taken = self.next(Kind::Thread, count as u64, &threads)? as usize;
         self.used += u32::from(runs_on && taken > 0);

@@ -6,12 +6,14 @@
 //!   other choices ──► a stream per level ────────────────┼──► tape, written ahead ──► answer
 //!   search ─────────► Dfs, kept from run to run ─────────┤                            in 0..n
 //!   shrinking ──────► Guide ─────────────────────────────┤
-//!   replay ─────────► Tape ──────────────────────────────┘
+//!   replay ─────────► Tape ──────────────────────────────┤
+//!   a fuzzer ───────► Bytes ─────────────────────────────┘
 //! ```
 //!
 //! Each [`Level`] draws from its own ChaCha stream, so that one more choice of one level does not
 //! reshuffle the others.
 
+mod bytes;
 mod dfs;
 mod guide;
 mod length;
@@ -34,6 +36,7 @@ pub(crate) use profile::Profile;
 use std::sync::Arc;
 
 use crate::kernel::event::Operation;
+use bytes::Bytes;
 use pct::Pct;
 use pos::Pos;
 use profile::Census;
@@ -148,6 +151,7 @@ enum Chooser {
     Dfs(Box<Dfs>),
     Guided(Box<Guide>),
     Tape(Tape),
+    Bytes(Bytes),
 }
 
 /// What is known of the program before a run of it.
@@ -227,6 +231,10 @@ impl Decider {
                 (Chooser::Dfs(search), drawn)
             }
             Walk::Tape(tape) => (Chooser::Tape(tape), "tape".to_owned()),
+            Walk::Bytes(bytes) => {
+                let drawn = bytes.describe();
+                (Chooser::Bytes(bytes), drawn)
+            }
         };
         (Decider::with(chooser, streams, recorder), drawn)
     }
@@ -300,6 +308,10 @@ impl Decider {
                 self.or_mismatch(answer)
             }
             Chooser::Tape(_) => self.replay(Kind::Thread, u64::from(count)) as u32,
+            Chooser::Bytes(bytes) => {
+                let answer = bytes.choose_thread(runnable, current, yielding);
+                answer.unwrap_or_else(|| stream.below(count))
+            }
             Chooser::Random | Chooser::Pct(_) => unreachable!("chosen in line"),
         }
     }
@@ -350,6 +362,10 @@ impl Decider {
                 let answer = guide.choose(kind, n);
                 self.or_mismatch(answer)
             }
+            Chooser::Bytes(bytes) => {
+                let stream = &mut self.streams[kind.level() as usize];
+                bytes.next(n).unwrap_or_else(|| stream.below_u64(n))
+            }
             _ => self.streams[kind.level() as usize].below_u64(n),
         };
         self.record(kind, n, answer);
@@ -365,6 +381,10 @@ impl Decider {
                 let plain = self.streams[Level::Environment as usize].next_u64();
                 let answer = guide.entropy(plain);
                 self.or_mismatch(answer)
+            }
+            Chooser::Bytes(bytes) => {
+                let stream = &mut self.streams[Level::Environment as usize];
+                bytes.next(u64::MAX).unwrap_or_else(|| stream.next_u64())
             }
             _ => self.streams[Level::Environment as usize].next_u64(),
         };

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use super::bytes::Bytes;
 use super::stream::Stream;
 use super::tape::Tape;
 
@@ -47,6 +49,20 @@ pub enum Strategy {
     },
     /// The decisions of a recorded run, read from this file.
     Tape(PathBuf),
+    /// Every decision, entropy among them, is taken from these bytes, which a fuzzer makes up:
+    /// the same bytes and the same seed are the same run, in any process. Each decision takes as
+    /// few of them as can tell its answers apart, the low one first, modulo the number of answers.
+    /// Of threads, 0 is the one that runs already, or the next one by number where that yields or
+    /// blocks. When they end, a random walk under the seed goes on, so that no bytes make a thread
+    /// wait for ever for another. A failure is replayed by its tape.
+    ///
+    /// ```
+    /// use volt_sim::{Sim, Strategy, choose};
+    ///
+    /// let sim = Sim::builder().strategy(Strategy::Bytes([7_u8, 3].as_slice().into())).build();
+    /// sim.check(|| assert_eq!((choose(10), choose(2)), (7, 1))).unwrap();
+    /// ```
+    Bytes(Arc<[u8]>),
 }
 
 /// What one run does.
@@ -57,6 +73,7 @@ pub(super) enum Walk {
     Surw,
     Dfs { preemptions: u32 },
     Tape(Tape),
+    Bytes(Bytes),
 }
 
 impl Strategy {
@@ -80,6 +97,7 @@ impl Strategy {
                 // comes here, and the first decision then says so.
                 Err(error) => Walk::Tape(Tape::unreadable(error)),
             },
+            Strategy::Bytes(bytes) => Walk::Bytes(Bytes::new(Arc::clone(bytes))),
         }
     }
 
@@ -104,6 +122,10 @@ impl fmt::Display for Strategy {
             Strategy::Surw => f.write_str("surw"),
             Strategy::Dfs { preemptions } => write!(f, "dfs:{preemptions}"),
             Strategy::Tape(path) => write!(f, "tape:{}", path.display()),
+            Strategy::Bytes(bytes) => {
+                f.write_str("bytes:")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
     }
 }
@@ -118,7 +140,7 @@ impl fmt::Display for ParseStrategyError {
         write!(
             f,
             "no strategy is called {name:?}; there are: mix, random, pct:DEPTH, pos, surw, \
-             dfs:PREEMPTIONS, tape:FILE"
+             dfs:PREEMPTIONS, tape:FILE, bytes:HEXADECIMAL"
         )
     }
 }
@@ -144,9 +166,20 @@ impl FromStr for Strategy {
                 _ => Err(unknown()),
             },
             Some(("tape", path)) if !path.is_empty() => Ok(Strategy::Tape(path.into())),
+            Some(("bytes", digits)) => match parse_bytes(digits) {
+                Some(bytes) => Ok(Strategy::Bytes(bytes)),
+                None => Err(unknown()),
+            },
             _ => Err(unknown()),
         }
     }
+}
+
+fn parse_bytes(digits: &str) -> Option<Arc<[u8]>> {
+    let digits: Option<Vec<u8>> =
+        digits.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+    let (pairs, []) = digits.as_ref()?.as_chunks::<2>() else { return None };
+    Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 #[cfg(test)]
@@ -155,7 +188,18 @@ mod tests {
 
     #[test]
     fn names_are_read_back_as_written() {
-        for name in ["mix", "random", "pct:3", "pos", "surw", "dfs:0", "dfs:2", "tape:some/file"] {
+        for name in [
+            "mix",
+            "random",
+            "pct:3",
+            "pos",
+            "surw",
+            "dfs:0",
+            "dfs:2",
+            "tape:some/file",
+            "bytes:",
+            "bytes:00ff5a",
+        ] {
             let strategy: Strategy = name.parse().expect("a known name");
             assert_eq!(strategy.to_string(), name);
         }
@@ -163,7 +207,10 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_with_the_known_ones() {
-        for name in ["", "Mix", "pct", "pct:0", "pct:x", "tape:", "dfs", "dfs:x", "pos:1"] {
+        for name in [
+            "", "Mix", "pct", "pct:0", "pct:x", "tape:", "dfs", "dfs:x", "pos:1", "bytes",
+            "bytes:0", "bytes:0x", "bytes:é",
+        ] {
             let error = name.parse::<Strategy>().expect_err("not a strategy");
             assert!(error.to_string().contains("pct:DEPTH"), "{error}");
         }
@@ -181,7 +228,7 @@ mod tests {
                 }
                 Walk::Pos => shares[2] += 1,
                 Walk::Surw => shares[3] += 1,
-                Walk::Dfs { .. } | Walk::Tape(_) => panic!("not in the mix"),
+                Walk::Dfs { .. } | Walk::Tape(_) | Walk::Bytes(_) => panic!("not in the mix"),
             }
         }
         // Six standard deviations are at most 132.
