@@ -32,6 +32,8 @@ pub(crate) struct Environment {
     pub(crate) jobs: Option<usize>,
     /// `VOLT_KEEP_GOING`: go on after a failure.
     pub(crate) keep_going: bool,
+    /// `VOLT_CORPUS`: where tapes are kept that later runs vary.
+    pub(crate) corpus: Option<PathBuf>,
     /// `VOLT_SHRINK`: how long to look for the smallest schedule that fails.
     pub(crate) shrink: Option<Duration>,
 }
@@ -109,6 +111,12 @@ impl Environment {
             }
             environment.shard = Some(shard);
         }
+        if let Some(value) = variable("VOLT_CORPUS") {
+            if value.is_empty() {
+                return Err(wrong("VOLT_CORPUS", &value, "the path of a folder for tapes"));
+            }
+            environment.corpus = Some(PathBuf::from(value));
+        }
         if let Some(value) = variable("VOLT_SHRINK") {
             let seconds = value.parse().ok();
             let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -183,6 +191,8 @@ mod tests {
         assert_eq!(jobs, Ok(Some(8)));
         let shard = read("VOLT_SHARD", "3/16").map(|environment| environment.shard);
         assert_eq!(shard, Ok(Shard::new(3, 16)));
+        let corpus = read("VOLT_CORPUS", "some/folder").map(|environment| environment.corpus);
+        assert_eq!(corpus, Ok(Some(PathBuf::from("some/folder"))));
         let shrink = |value| read("VOLT_SHRINK", value).map(|environment| environment.shrink);
         assert_eq!(shrink("0"), Ok(Some(Duration::ZERO)));
         assert_eq!(shrink("0.5"), Ok(Some(Duration::from_millis(500))));
@@ -210,6 +220,7 @@ mod tests {
             ("VOLT_SHARD", "5/4"),
             ("VOLT_SHARD", "1/0"),
             ("VOLT_SHARD", "one/two"),
+            ("VOLT_CORPUS", ""),
             ("VOLT_SHRINK", "-1"),
             ("VOLT_SHRINK", "soon"),
         ] {

@@ -8,13 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decide::tape::Recorder;
-use crate::decide::{Dfs, Guide, Length, Prepared, Profile, Strategy};
+use crate::decide::{Dfs, Guide, HandOffs, Length, Prepared, Profile, Strategy, Variation};
 use crate::failure::{self, Details, Failure, Report};
 use crate::interruption::{Interrupt, Interruption, Points};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
 use crate::kernel::{EventLog, Limits};
-use crate::sweep::deal::{Deal, Dealt, Hand};
+use crate::sweep::corpus::{Corpus, Passed};
+use crate::sweep::deal::{Deal, Dealt, Hand, StopsAtPanic};
 use crate::sweep::{SweepReport, Worker, interrupt};
 
 /// The seed of the run that measures how long runs are, and counts what threads do.
@@ -59,6 +60,12 @@ pub(crate) struct Runner {
     search: Option<Box<Dfs>>,
     /// What answers the decisions of the next run, instead of the strategy.
     guide: Option<Box<Guide>>,
+    /// What the runs are kept in that come to something new.
+    corpus: Option<Arc<Corpus>>,
+    /// What the next run varies; a run that is repeated varies it again.
+    variation: Option<Variation>,
+    /// The hand-offs of the last run, where they were noted.
+    hand_offs: Option<HandOffs>,
     /// Some run has touched a cell whose races can be found.
     find_races: bool,
     /// The next run counts what threads do.
@@ -85,6 +92,9 @@ impl Runner {
             profile: None,
             search: None,
             guide: None,
+            corpus: None,
+            variation: None,
+            hand_offs: None,
             find_races,
             counts: false,
             interrupt: None,
@@ -92,8 +102,13 @@ impl Runner {
         }
     }
 
+    pub(crate) fn with_corpus(mut self, corpus: Option<Arc<Corpus>>) -> Runner {
+        self.corpus = corpus;
+        self
+    }
+
     fn run_dealt(&mut self, dealt: Dealt, deal: &Deal<Failure>, hand: &mut Hand) {
-        if let Err(failure) = self.measure_length() {
+        if let Err(failure) = self.measure_length().and_then(|()| self.repeat_corpus()) {
             // Without what it measures no seed would run as it does alone.
             deal.failed(hand, dealt, failure);
             deal.stop();
@@ -102,13 +117,52 @@ impl Runner {
         let searches = matches!(self.job.strategy, Strategy::Dfs { .. });
         // Runs that differ in entropy would have no schedules in common.
         let seed = if searches { deal.first_of_all() } else { dealt.seed };
-        match self.run_seed(seed) {
+        if let Some(corpus) = &self.corpus {
+            let Some(kept) = corpus.begin(dealt.place, || deal.is_over(dealt.place)) else {
+                return;
+            };
+            self.variation = Variation::draw(seed, &kept);
+        }
+        let result = self.run_seed(seed);
+        self.variation = None;
+        let passed = result.as_ref().ok().map(Report::hash);
+        match result {
             Ok(report) => hand.passed(dealt, report),
             Err(failure) => deal.failed(hand, dealt, failure),
         }
+        self.tell_corpus(dealt.place, passed, deal);
         if self.search.as_mut().is_some_and(|search| !search.advance()) {
             deal.exhaust();
         }
+    }
+
+    /// The run at this place has ended; with this hash, if it passed.
+    fn tell_corpus(&mut self, place: u64, passed: Option<u64>, deal: &Deal<Failure>) {
+        let Some(corpus) = &self.corpus else { return };
+        let recorder = &mut self.recorder;
+        let passed = passed.map(|hash| Passed {
+            hash,
+            hand_offs: self.hand_offs.take().unwrap_or_default(),
+            tape: move || recorder.as_mut().map_or_else(Vec::new, Recorder::bytes),
+        });
+        if !corpus.ended(place, passed) {
+            deal.stop();
+        }
+    }
+
+    /// Runs the tapes of the corpus again, once in a sweep: what they come to is not new.
+    fn repeat_corpus(&mut self) -> Result<(), Failure> {
+        let Some(corpus) = self.corpus.clone() else { return Ok(()) };
+        for kept in corpus.take_read() {
+            self.variation = Some(Variation::whole(&kept));
+            let repeated = self.on_new_thread(|runner| runner.run_seed(kept.tape.seed()));
+            self.variation = None;
+            repeated?;
+            if let Some(hand_offs) = self.hand_offs.take() {
+                corpus.cover(&hand_offs);
+            }
+        }
+        Ok(())
     }
 
     fn on_new_thread<R: Send>(&mut self, f: impl FnOnce(&mut Runner) -> R + Send) -> R {
@@ -270,6 +324,8 @@ impl Runner {
                 search: self.search.take(),
                 counts: self.counts,
                 guide,
+                covers: self.corpus.is_some(),
+                variation: self.variation.clone(),
             },
             limits,
             whole_machine: self.job.whole_machine,
@@ -280,7 +336,8 @@ impl Runner {
         };
         let body = Arc::clone(&self.job.body);
         let body = move || panic::catch_unwind(AssertUnwindSafe(|| body())).is_err();
-        let outcome = run::run(plan, recorder, &self.watch, Box::new(body));
+        let mut outcome = run::run(plan, recorder, &self.watch, Box::new(body));
+        self.hand_offs = outcome.hand_offs.take();
         // A thread that was stopped while it unwinds leaves its panic in the count that std keeps.
         let left_threads = outcome.stop.is_some() || outcome.counters.abandoned > 0;
         self.thread_is_used |= outcome.used_entropy || left_threads || self.job.whole_machine;
@@ -319,7 +376,9 @@ impl Runner {
                 let whole = interruption.is_none();
                 let tape_path = whole.then(|| self.save_tape(seed, &tape)).flatten();
                 let replays_tape = match &self.job.strategy {
-                    // Its place in the search is not in the seed, nor are the bytes.
+                    // What it varies is not in the seed,
+                    _ if self.variation.is_some() => tape_path.as_deref(),
+                    // nor is its place in a search, nor are bytes.
                     Strategy::Dfs { .. } | Strategy::Bytes(_) => tape_path.as_deref(),
                     // Not the new one, which ends where the program strayed from this.
                     Strategy::Tape(path) => Some(path.as_path()),
@@ -374,6 +433,7 @@ impl Worker for Runner {
     }
 
     fn run_all(mut self, deal: &Deal<Failure>) {
+        let _stops = StopsAtPanic(deal);
         let mut hand = Hand::new();
         let mut next = deal.next(&mut hand);
         while next.is_some() {
@@ -396,6 +456,7 @@ impl Worker for Runner {
         another.length = self.length;
         another.profile = self.profile.clone();
         another.find_races = self.find_races;
+        another.corpus = self.corpus.clone();
         another
     }
 }

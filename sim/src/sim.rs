@@ -1,6 +1,7 @@
 //! `Sim`: what to run, under which seed, strategy and limits.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,7 @@ pub struct Builder {
     shrink: Option<Duration>,
     length: Option<Length>,
     interruption: Option<Interruption>,
+    pub(crate) corpus: Option<PathBuf>,
     /// Printed with a replay line where the environment named the strategy.
     strategy_from_environment: bool,
 }
@@ -74,6 +76,7 @@ impl Sim {
             shrink: None,
             length: None,
             interruption: None,
+            corpus: None,
             strategy_from_environment: false,
         }
     }
@@ -227,6 +230,38 @@ impl Builder {
         self
     }
 
+    /// Keeps the tapes of runs that come to something new in this folder, which is made where there
+    /// is none, and lets one run in two of a sweep vary what is kept: cut it short and go on at
+    /// random, decide some things otherwise, go on as another one. New is a run in which the
+    /// processor went from one operation to one of another thread as in no run before; operations
+    /// are told apart by their kinds and places in the source, and by whether both are done to one
+    /// object. None unless set or, with [`from_environment`](Builder::from_environment), named by
+    /// `VOLT_CORPUS`, where each test has a folder of its own in the one that is named.
+    ///
+    /// A sweep begins by running all tapes of the folder again; one that fails ends it. What a
+    /// seed does then depends on the folder as well, though not on the number of threads: a
+    /// failing run that varies others is replayed by its tape, as its replay line says. A seed
+    /// that is run alone is run without, and so are searches, tapes and bytes, which leave the
+    /// seed nothing to decide, seeds with a process of their own, and interruptions.
+    ///
+    /// Running a sweep panics if the folder, or a tape in it, cannot be read or written.
+    ///
+    /// ```
+    /// use volt_sim::{Sim, thread};
+    ///
+    /// let folder = std::env::temp_dir().join(format!("corpus-{}", std::process::id()));
+    /// let sweep = Sim::builder().corpus(&folder).sweep(0..200);
+    /// let report = sweep.check(|| thread::spawn(|| ()).join().unwrap());
+    /// assert_eq!(report.runs(), 200);
+    /// assert!(folder.read_dir()?.count() > 0);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn corpus(mut self, folder: impl Into<PathBuf>) -> Builder {
+        self.corpus = Some(folder.into());
+        self
+    }
+
     /// The simulation of this one seed.
     pub fn build(self) -> Sim {
         Sim { builder: self }
@@ -274,6 +309,14 @@ impl Builder {
                 Err(error) => panic!("VOLT_TAPE: {error}"),
             }
             self.strategy = Strategy::Tape(path);
+        }
+        if let Some(folder) = environment.corpus {
+            // Tapes of one test are of no use to another.
+            let test = self.name.clone().or_else(crate::runner::test_name);
+            self.corpus = Some(match test {
+                Some(name) => folder.join(name.replace("::", "-")),
+                None => folder,
+            });
         }
         self.check_determinism |= environment.check_determinism;
         self.shrink = environment.shrink.or(self.shrink).or(Some(SHRINK));

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use volt_sim::{Failure, Report, Strategy, SweepReport};
@@ -243,6 +244,38 @@ impl SimBuilder {
     /// while its thread unwinds, or its waker panics, to whoever calls it.
     pub fn panic_everywhere(self) -> SimBuilder {
         SimBuilder(self.0.panic_everywhere())
+    }
+
+    /// Keeps the tapes of runs that come to something new in this folder, which is made where there
+    /// is none, and lets one run in two of a sweep vary what is kept. New is a run in which the
+    /// processor went from one operation to one of another thread as in no run before; operations
+    /// are told apart by their kinds and places in the source, and by whether both are done to one
+    /// object. None unless set or, with [`from_environment`](SimBuilder::from_environment), named
+    /// by `VOLT_CORPUS`, where each test has a folder of its own in the one that is named.
+    ///
+    /// A sweep begins by running all tapes of the folder again; one that fails ends it. What a
+    /// seed does then depends on the folder as well, though not on the number of threads: a
+    /// failing run that varies others is replayed by its tape, as its replay line says. A seed
+    /// that is run alone is run without, and so are searches, tapes and bytes, which leave the
+    /// seed nothing to decide, seeds with a process of their own, and interruptions.
+    ///
+    /// Running a sweep panics if the folder, or a tape in it, cannot be read or written.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use volt::sim::Sim;
+    ///
+    /// let folder = std::env::temp_dir().join(format!("volt-corpus-{}", std::process::id()));
+    /// let report = Sim::builder().corpus(&folder).sweep(0..200).run(|world| async move {
+    ///     world.sleep(Duration::from_secs(1)).await;
+    /// });
+    /// assert_eq!(report.runs(), 200);
+    /// assert!(folder.read_dir()?.count() > 0);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn corpus(self, folder: impl Into<PathBuf>) -> SimBuilder {
+        SimBuilder(self.0.corpus(folder))
     }
 
     /// The simulation of this one seed.

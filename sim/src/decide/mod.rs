@@ -7,15 +7,18 @@
 //!   search ─────────► Dfs, kept from run to run ─────────┤                            in 0..n
 //!   shrinking ──────► Guide ─────────────────────────────┤
 //!   replay ─────────► Tape ──────────────────────────────┤
-//!   a fuzzer ───────► Bytes ─────────────────────────────┘
+//!   a fuzzer ───────► Bytes ─────────────────────────────┤
+//!   a corpus ───────► Variation, or a strategy: Covered ─┘
 //! ```
 //!
 //! Each [`Level`] draws from its own ChaCha stream, so that one more choice of one level does not
 //! reshuffle the others.
 
 mod bytes;
+mod covered;
 mod dfs;
 mod guide;
+mod hand_off;
 mod length;
 mod pct;
 mod pos;
@@ -25,18 +28,22 @@ mod strategy;
 mod stream;
 mod surw;
 pub(crate) mod tape;
+mod variation;
 
 pub use strategy::{ParseStrategyError, Strategy};
 
 pub(crate) use dfs::Dfs;
 pub(crate) use guide::{Departure, Guide, Step};
+pub(crate) use hand_off::HandOffs;
 pub(crate) use length::Length;
 pub(crate) use profile::Profile;
+pub(crate) use variation::{Kept, Variation};
 
 use std::sync::Arc;
 
 use crate::kernel::event::Operation;
 use bytes::Bytes;
+use covered::{Covered, Inner};
 use pct::Pct;
 use pos::Pos;
 use profile::Census;
@@ -152,6 +159,22 @@ enum Chooser {
     Guided(Box<Guide>),
     Tape(Tape),
     Bytes(Bytes),
+    /// One of the first walks, whose hand-offs are noted. Of no cost to those that have none
+    /// noted.
+    Covered(Box<Covered>),
+}
+
+impl Chooser {
+    /// Notes hand-offs, where seeds choose.
+    fn covered(self) -> Chooser {
+        Chooser::Covered(Covered::new(match self {
+            Chooser::Random => Inner::Random,
+            Chooser::Pct(pct) => Inner::Pct(pct),
+            Chooser::Pos(pos) => Inner::Pos(pos),
+            Chooser::Surw(surw) => Inner::Surw(surw),
+            other => return other,
+        }))
+    }
 }
 
 /// What is known of the program before a run of it.
@@ -167,6 +190,10 @@ pub(crate) struct Prepared {
     pub(crate) counts: bool,
     /// Answers the decisions in place of the strategy.
     pub(crate) guide: Option<Box<Guide>>,
+    /// Note hand-offs between threads, for a corpus.
+    pub(crate) covers: bool,
+    /// Answers the first decisions in place of the strategy, where hand-offs are noted.
+    pub(crate) variation: Option<Variation>,
 }
 
 /// What a run leaves to the next.
@@ -175,6 +202,7 @@ pub(crate) struct Finished {
     pub(crate) profile: Option<Profile>,
     pub(crate) search: Option<Box<Dfs>>,
     pub(crate) guide: Option<Box<Guide>>,
+    pub(crate) hand_offs: Option<HandOffs>,
 }
 
 /// The decision source of one run.
@@ -197,11 +225,16 @@ impl Decider {
         recorder: Recorder,
     ) -> (Decider, String) {
         let mut streams = [0, 1, 2, 3].map(|level| Stream::new(seed, level));
-        let Prepared { length, profile, search, counts, guide } = prepared;
+        let Prepared { length, profile, search, counts, guide, covers, variation } = prepared;
         if let Some(mut guide) = guide {
             guide.begin();
             let chooser = Chooser::Guided(guide);
             return (Decider::with(chooser, streams, recorder), "guided".to_owned());
+        }
+        if let Some(variation) = variation {
+            let drawn = variation.describe();
+            let chooser = Chooser::Covered(Covered::new(Inner::Varied(variation)));
+            return (Decider::with(chooser, streams, recorder), drawn);
         }
         let interleaving = &mut streams[Level::Interleaving as usize];
         let (chooser, drawn) = match strategy.draw(interleaving) {
@@ -236,6 +269,7 @@ impl Decider {
                 (Chooser::Bytes(bytes), drawn)
             }
         };
+        let chooser = if covers { chooser.covered() } else { chooser };
         (Decider::with(chooser, streams, recorder), drawn)
     }
 
@@ -258,7 +292,11 @@ impl Decider {
         if count == 1 {
             if matches!(
                 self.chooser,
-                Chooser::Pos(_) | Chooser::Surw(_) | Chooser::Census(_) | Chooser::Guided(_)
+                Chooser::Pos(_)
+                    | Chooser::Surw(_)
+                    | Chooser::Census(_)
+                    | Chooser::Guided(_)
+                    | Chooser::Covered(_)
             ) {
                 self.ran_alone(runnable[0], current, &posted);
             }
@@ -312,6 +350,9 @@ impl Decider {
                 let answer = bytes.choose_thread(runnable, current, yielding);
                 answer.unwrap_or_else(|| stream.below(count))
             }
+            Chooser::Covered(covered) => {
+                covered.choose_thread(runnable, current, yielding, posted, stream)
+            }
             Chooser::Random | Chooser::Pct(_) => unreachable!("chosen in line"),
         }
     }
@@ -329,6 +370,7 @@ impl Decider {
                 let answer = guide.choose_thread(&[thread], current, false, posted);
                 self.or_mismatch(answer);
             }
+            Chooser::Covered(covered) => covered.ran_alone(thread, current, posted),
             _ => {}
         }
     }
@@ -340,6 +382,10 @@ impl Decider {
                 surw.spawned(parent, child, &mut self.streams[Level::Interleaving as usize]);
             }
             Chooser::Census(census) => census.spawned(parent),
+            Chooser::Covered(covered) => {
+                let stream = &mut self.streams[Level::Interleaving as usize];
+                covered.spawned(parent, child, stream);
+            }
             _ => {}
         }
     }
@@ -366,6 +412,10 @@ impl Decider {
                 let stream = &mut self.streams[kind.level() as usize];
                 bytes.next(n).unwrap_or_else(|| stream.below_u64(n))
             }
+            Chooser::Covered(covered) => {
+                let stream = &mut self.streams[kind.level() as usize];
+                covered.choose(kind, n).unwrap_or_else(|| stream.below_u64(n))
+            }
             _ => self.streams[kind.level() as usize].below_u64(n),
         };
         self.record(kind, n, answer);
@@ -385,6 +435,11 @@ impl Decider {
             Chooser::Bytes(bytes) => {
                 let stream = &mut self.streams[Level::Environment as usize];
                 bytes.next(u64::MAX).unwrap_or_else(|| stream.next_u64())
+            }
+            Chooser::Covered(covered) => {
+                let stream = &mut self.streams[Level::Environment as usize];
+                let answer = covered.choose(Kind::Entropy, u64::MAX);
+                answer.unwrap_or_else(|| stream.next_u64())
             }
             _ => self.streams[Level::Environment as usize].next_u64(),
         };
@@ -434,8 +489,10 @@ impl Decider {
     /// again.
     #[inline]
     pub(crate) fn runnable_changed(&mut self) {
-        if let Chooser::Pct(pct) = &mut self.chooser {
-            pct.forget_pick();
+        match &mut self.chooser {
+            Chooser::Pct(pct) => pct.forget_pick(),
+            Chooser::Covered(covered) => covered.forget_pick(),
+            _ => {}
         }
     }
 
@@ -449,12 +506,18 @@ impl Decider {
 
     /// What the run leaves to the next: the recorder, with its tape, among it.
     pub(crate) fn finish(self) -> Finished {
-        let mut finished =
-            Finished { recorder: self.recorder, profile: None, search: None, guide: None };
+        let mut finished = Finished {
+            recorder: self.recorder,
+            profile: None,
+            search: None,
+            guide: None,
+            hand_offs: None,
+        };
         match self.chooser {
             Chooser::Census(census) => finished.profile = Some(census.finish()),
             Chooser::Dfs(search) => finished.search = Some(search),
             Chooser::Guided(guide) => finished.guide = Some(guide),
+            Chooser::Covered(covered) => finished.hand_offs = Some(covered.finish()),
             _ => {}
         }
         finished

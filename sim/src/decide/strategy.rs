@@ -101,6 +101,18 @@ impl Strategy {
         }
     }
 
+    /// Whether the seed alone decides what a run does: then others can be varied instead.
+    pub(crate) fn draws_from_seed(&self) -> bool {
+        match self {
+            Strategy::Mix
+            | Strategy::Random
+            | Strategy::Pct { .. }
+            | Strategy::Pos
+            | Strategy::Surw => true,
+            Strategy::Dfs { .. } | Strategy::Tape(_) | Strategy::Bytes(_) => false,
+        }
+    }
+
     /// Whether a run under this strategy needs to know how long runs are.
     pub(crate) fn needs_length(&self) -> bool {
         matches!(self, Strategy::Mix | Strategy::Pct { .. })

@@ -11,10 +11,12 @@
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::Path;
 
 use super::Kind;
 use super::storage::Storage;
+use super::variation::Decision;
 
 const MAGIC: [u8; 8] = *b"volttape";
 const VERSION: u32 = 1;
@@ -173,17 +175,32 @@ impl Tape {
         })
     }
 
+    /// All decisions, up to one of a kind that this version does not know.
+    pub(super) fn decisions(&self) -> impl Iterator<Item = Decision> {
+        let mut next = 0;
+        iter::from_fn(move || {
+            let ((kind, n, answer), words) = self.read_at(next)?;
+            next += words;
+            Some(Decision { kind: Kind::from_number(kind)?, n, answer })
+        })
+    }
+
     fn read(&mut self) -> Option<(u8, u64, u64)> {
-        let word = *self.words.get(self.next)?;
+        let (decision, words) = self.read_at(self.next)?;
+        self.next += words;
+        Some(decision)
+    }
+
+    /// The decision whose first word is this one, and how many words it takes.
+    fn read_at(&self, first: usize) -> Option<((u8, u64, u64), usize)> {
+        let word = *self.words.get(first)?;
         let kind = (word >> 24) as u8;
         let small = u64::from(word >> 12) & (SMALL - 1);
         if small != 0 {
-            self.next += 1;
-            return Some((kind, small, u64::from(word) & (SMALL - 1)));
+            return Some(((kind, small, u64::from(word) & (SMALL - 1)), 1));
         }
-        let rest = self.words.get(self.next + 1..self.next + DECISION_WORDS)?;
-        self.next += DECISION_WORDS;
-        Some((kind, wide(rest[0], rest[1]), wide(rest[2], rest[3])))
+        let rest = self.words.get(first + 1..first + DECISION_WORDS)?;
+        Some(((kind, wide(rest[0], rest[1]), wide(rest[2], rest[3])), DECISION_WORDS))
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     Clock, Counters, EventLog, JUMP_WITHIN, LOOK_AFTER, Limits, State, Stop, WORLD, World, outside,
 };
 use crate::decide::tape::Recorder;
-use crate::decide::{Decider, Dfs, Guide, Prepared, Profile, Strategy};
+use crate::decide::{Decider, Dfs, Guide, HandOffs, Prepared, Profile, Strategy};
 use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::interruption::{Interrupt, Points};
@@ -75,6 +75,8 @@ pub(crate) struct Outcome {
     pub(crate) search: Option<Box<Dfs>>,
     /// What answered the decisions, where that was no strategy.
     pub(crate) guide: Option<Box<Guide>>,
+    /// The hand-offs between threads, where they were noted.
+    pub(crate) hand_offs: Option<HandOffs>,
 }
 
 /// Numbers worlds, from 1. A plain counter: nothing in a run depends on its value.
@@ -348,5 +350,6 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         profile: finished.profile,
         search: finished.search,
         guide: finished.guide,
+        hand_offs: finished.hand_offs,
     }
 }

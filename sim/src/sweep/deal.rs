@@ -10,6 +10,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
@@ -25,6 +26,7 @@ const LARGEST_HAND: u64 = 256;
 pub(crate) struct Deal<F> {
     seeds: Seeds,
     keep_going: bool,
+    largest_hand: u64,
     /// The place of the next seed to be dealt.
     next: AtomicU64,
     /// The places from here on need not be run.
@@ -118,6 +120,7 @@ impl<F: Cause> Deal<F> {
         Deal {
             seeds,
             keep_going,
+            largest_hand: LARGEST_HAND,
             next: AtomicU64::new(0),
             end: AtomicU64::new(end),
             runs: AtomicU64::new(0),
@@ -129,6 +132,12 @@ impl<F: Cause> Deal<F> {
                 points: Vec::new(),
             }),
         }
+    }
+
+    /// No worker takes more than so many places at once.
+    pub(crate) fn in_hands_of(mut self, most: u64) -> Deal<F> {
+        self.largest_hand = most.min(LARGEST_HAND);
+        self
     }
 
     /// How many seeds there are.
@@ -148,8 +157,12 @@ impl<F: Cause> Deal<F> {
         }
         let place = hand.places.next()?;
         // What the hand still holds is higher, and so is all that is dealt from now on.
-        (place < self.end.load(Ordering::Relaxed))
-            .then(|| Dealt { place, seed: self.seeds.at(place) })
+        (!self.is_over(place)).then(|| Dealt { place, seed: self.seeds.at(place) })
+    }
+
+    /// Whether this place need not be run any more.
+    pub(crate) fn is_over(&self, place: u64) -> bool {
+        place >= self.end.load(Ordering::Relaxed)
     }
 
     fn refill(&self, hand: &mut Hand) {
@@ -157,7 +170,7 @@ impl<F: Cause> Deal<F> {
         if hand.taken.elapsed() > HAND_LASTS {
             hand.size = (hand.size / 2).max(1);
         } else if hand.places.end > 0 {
-            hand.size = (hand.size * 2).min(LARGEST_HAND);
+            hand.size = (hand.size * 2).min(self.largest_hand);
         }
         hand.taken = Instant::now();
         if !self.has_more() {
@@ -262,10 +275,19 @@ impl<F: Cause> Deal<F> {
     }
 }
 
+/// Stops the deal when its worker panics: others may wait for what that one was to run.
+pub(crate) struct StopsAtPanic<'a, F: Cause>(pub(crate) &'a Deal<F>);
+
+impl<F: Cause> Drop for StopsAtPanic<'_, F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::super::shard::Shard;
     use super::*;
 
@@ -331,6 +353,30 @@ mod tests {
             assert_eq!(gathered.points, 3_000);
             assert_eq!(gathered.last.expect("a report").seed, 3_004);
         }
+    }
+
+    #[test]
+    fn a_hand_holds_no_more_than_it_may() {
+        let all = Deal::<String>::new(seeds(0..10_000), false).in_hands_of(8);
+        let mut hand = Hand::new();
+        while let Some(dealt) = all.next(&mut hand) {
+            assert!(hand.places.end - dealt.place <= 8);
+        }
+        all.take_back(hand);
+        assert!(!all.has_more());
+    }
+
+    #[test]
+    fn a_worker_that_panics_stops_the_deal() {
+        let all = Deal::<String>::new(seeds(0..100), false);
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let _stops = StopsAtPanic(&all);
+                assert!(all.is_over(0), "planned");
+            });
+            assert!(worker.join().is_err());
+        });
+        assert!(all.is_over(0) && !all.has_more());
     }
 
     #[test]

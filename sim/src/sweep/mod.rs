@@ -7,11 +7,14 @@
 //!   pool: starts workers, shows progress, heeds signals
 //! ```
 //!
+//! With a [`Corpus`] a run may wait for others, whose tapes it varies.
+//!
 //! The first seed is run before there are other workers: it, and the run that measures the
 //! program before it, find out what all others then know, and use a static first if there is
 //! one. A seed that is run alone finds out the same, so it replays.
 
 pub(crate) mod cause;
+pub(crate) mod corpus;
 pub(crate) mod deal;
 pub(crate) mod interrupt;
 pub(crate) mod pool;
@@ -30,6 +33,7 @@ use crate::runner::Runner;
 use crate::shrink::Shrinking;
 use crate::sim::Builder;
 use cause::Cause;
+use corpus::Corpus;
 use deal::{Deal, Dealt, Group, Hand, SweepOutcome};
 use interrupt::Listening;
 use pool::Jobs;
@@ -126,6 +130,9 @@ impl Sweep {
     /// Runs `f` under each seed, as [`Sim::check`](crate::Sim::check) does, until one fails or a
     /// depth-first search is exhausted. `f` is called on several threads at once: what it shares
     /// with other runs, such as a lock of std that it captures, must not decide what it does.
+    ///
+    /// # Panics
+    /// If a [corpus](crate::Builder::corpus) cannot be read or written.
     pub fn check(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
         self.run(false, Arc::new(f))
     }
@@ -134,6 +141,9 @@ impl Sweep {
     /// a depth-first search is exhausted. `f` is called on several threads at once: what it
     /// shares with other runs, such as a lock of std that it captures, must not decide what it
     /// does.
+    ///
+    /// # Panics
+    /// If a [corpus](crate::Builder::corpus) cannot be read or written.
     pub fn machine(self, f: impl Fn() + Send + Sync + 'static) -> SweepReport {
         self.run(true, Arc::new(f))
     }
@@ -177,20 +187,28 @@ impl Sweep {
             true => Jobs::Exactly(NonZero::<usize>::MIN),
             false => self.jobs,
         };
+        let corpus = if interrupts { None } else { self.open_corpus() };
         let conditions = Conditions {
             seeds: self.dealt_seeds(),
             keep_going: self.keep_going,
+            largest_hand: if corpus.is_some() { corpus::LARGEST_HAND } else { u64::MAX },
             jobs,
             name: job.name.clone(),
         };
         let listening = conditions.listen();
+        let first = Runner::new(job.clone()).with_corpus(corpus.clone());
         let Ended { outcome, seeds, stopped_by, elapsed } =
-            run(conditions, listening.as_ref(), Runner::new(job.clone()));
+            run(conditions, listening.as_ref(), first);
         let is_whole = outcome.runs == seeds && seeds > 0;
         assert!(
             !interrupts || !is_whole || !outcome.groups.is_empty() || outcome.points > 0,
             "nothing was interrupted: the program has no `interrupted` future that waits"
         );
+        if let Some(corpus) = corpus
+            && let Err(error) = corpus.finish()
+        {
+            panic!("{error}");
+        }
         // Not on the way: a lower seed may fail yet, and other threads are running seeds. Nor
         // when somebody waits for the end.
         let shrinks = stopped_by.is_none() && !outcome.groups.is_empty() && !job.shrink.is_zero();
@@ -216,6 +234,20 @@ impl Sweep {
         }
     }
 
+    /// The corpus, where there is one. A seed that is run alone is run as it is, without: it is
+    /// mostly one that is run again.
+    fn open_corpus(&self) -> Option<Arc<Corpus>> {
+        let folder = self.builder.corpus.as_ref()?;
+        let places = self.seeds();
+        if places <= 1 || !self.strategy().draws_from_seed() {
+            return None;
+        }
+        match Corpus::open(folder, places, self.keep_going) {
+            Ok(corpus) => Some(Arc::new(corpus)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Runs each seed with `run_seed`, which starts a process for it and says how that failed.
     pub(crate) fn in_processes<F: Cause>(
         self,
@@ -225,6 +257,7 @@ impl Sweep {
         let conditions = Conditions {
             seeds: self.dealt_seeds(),
             keep_going: self.keep_going,
+            largest_hand: u64::MAX,
             jobs: self.jobs,
             name: Some(name.to_owned()),
         };
@@ -251,6 +284,8 @@ pub(crate) trait Worker: Send {
 struct Conditions {
     seeds: Seeds,
     keep_going: bool,
+    /// How many places a worker takes at once, at most.
+    largest_hand: u64,
     jobs: Jobs,
     /// Whose sweep it is, for what is shown.
     name: Option<String>,
@@ -276,8 +311,8 @@ fn run<W: Worker>(
     listening: Option<&Listening>,
     mut first: W,
 ) -> Ended<W::Failure> {
-    let Conditions { seeds, keep_going, jobs, name } = conditions;
-    let deal = Deal::new(seeds, keep_going);
+    let Conditions { seeds, keep_going, largest_hand, jobs, name } = conditions;
+    let deal = Deal::new(seeds, keep_going).in_hands_of(largest_hand);
     let seeds = deal.len();
     let mut progress = Progress::new(name, seeds);
     let signal = || listening.and_then(Listening::signal);
