@@ -42,7 +42,7 @@ pub(super) struct Decision {
 #[derive(Clone)]
 pub(crate) struct Variation {
     /// By kind.
-    answers: [vec::IntoIter<u64>; KINDS],
+    answers: Vec<vec::IntoIter<u64>>,
     described: String,
 }
 
@@ -95,11 +95,11 @@ impl Variation {
     }
 
     fn new(decisions: &[Decision], described: String) -> Variation {
-        let mut answers: [Vec<u64>; KINDS] = [const { Vec::new() }; KINDS];
+        let mut answers = vec![Vec::new(); KINDS];
         for decision in decisions {
             answers[decision.kind as usize].push(decision.answer);
         }
-        Variation { answers: answers.map(Vec::into_iter), described }
+        Variation { answers: answers.into_iter().map(Vec::into_iter).collect(), described }
     }
 
     /// What the run does, for its report.
