@@ -6,9 +6,11 @@
 //! a build with feature `sim`.
 
 mod decisions;
+mod determinism;
 mod executions;
 mod models;
 mod sweeps;
+mod virtual_time;
 
 use std::process::ExitCode;
 
@@ -16,8 +18,10 @@ use volt_bench_harness::{Effort, Row, run};
 
 fn rows(effort: Effort) -> Vec<Row> {
     let mut rows = decisions::rows(effort);
-    rows.extend(executions::rows());
+    rows.extend(executions::rows(effort));
     rows.extend(sweeps::rows(effort));
+    rows.extend(determinism::rows(effort));
+    rows.extend(virtual_time::rows());
     rows
 }
 

@@ -2,6 +2,7 @@
 
 use shuttle::scheduler::Scheduler;
 use shuttle::{Config, MaxSteps, Runner};
+use volt::Runtime;
 use volt::sim::{Report, Sim, Strategy};
 
 /// Threads of [`on_volt::increments`] and [`on_shuttle::increments`].
@@ -53,6 +54,20 @@ macro_rules! models {
 
 models!(on_volt uses volt::sim);
 models!(on_shuttle uses shuttle);
+
+/// Starts a runtime of four workers, runs a hundred tasks on it and shuts it down.
+pub(crate) fn hundred_tasks() {
+    let runtime = Runtime::builder().workers(4).build().expect("a simulated machine has threads");
+    let sum = runtime.run(|io| async move {
+        let tasks: Vec<_> = (0..100_u64).map(|number| io.spawn(async move { number })).collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.expect("the task does not panic");
+        }
+        sum
+    });
+    assert_eq!(sum, 4_950);
+}
 
 /// Runs a program once in Volt's simulator, which records the run and hashes it.
 ///
