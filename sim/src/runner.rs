@@ -13,7 +13,7 @@ use crate::failure::{self, Details, Failure, Report};
 use crate::interruption::{Interrupt, Interruption, Points};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
-use crate::kernel::{EventLog, Limits};
+use crate::kernel::{EventLog, Limits, Position, Recording};
 use crate::sweep::corpus::{Corpus, Passed};
 use crate::sweep::deal::{Deal, Dealt, Hand, StopsAtPanic};
 use crate::sweep::{SweepReport, Worker, interrupt};
@@ -51,6 +51,9 @@ impl Job {
 pub(crate) struct Runner {
     job: Job,
     recorder: Option<Recorder>,
+    /// Room for the events of a run that is compared with another: a system that has to find as
+    /// much again for each seed takes longer than the run does to write them.
+    recording: Recording,
     watch: Arc<Watch>,
     /// How long a run is, once measured.
     length: Option<Length>,
@@ -87,6 +90,7 @@ impl Runner {
         Runner {
             job,
             recorder: None,
+            recording: Recording::default(),
             watch,
             length,
             profile: None,
@@ -189,21 +193,25 @@ impl Runner {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
             return self.conclude(seed, &mut outcome, None);
         }
-        let log = EventLog::Record(Vec::new());
-        let mut first = self.on_new_thread(|runner| {
+        let log = EventLog::Record(std::mem::take(&mut self.recording));
+        let (result, log) = self.on_new_thread(|runner| {
             let mut outcome = runner.execute(seed, &strategy, log);
-            runner.recorder = None;
             (runner.conclude(seed, &mut outcome, None), outcome.log)
         });
-        if let (Ok(_), EventLog::Record(events)) = &mut first {
-            let log = EventLog::Compare { first: std::mem::take(events), next: 0 };
-            // A thread of its own: what the first run left in thread-locals must not count.
-            return self.on_new_thread(|runner| {
-                let mut outcome = runner.execute(seed, &strategy, log);
-                runner.conclude(seed, &mut outcome, None)
-            });
-        }
-        first.0
+        let first = match log {
+            EventLog::Record(first) if result.is_ok() => first,
+            _ => return result,
+        };
+        let log = EventLog::Compare { first, reached: Position::default() };
+        // A thread of its own: what the first run left in thread-locals must not count.
+        self.on_new_thread(|runner| {
+            let mut outcome = runner.execute(seed, &strategy, log);
+            let result = runner.conclude(seed, &mut outcome, None);
+            if let EventLog::Compare { first, .. } = outcome.log {
+                runner.recording = first.emptied();
+            }
+            result
+        })
     }
 
     /// A run that counts the points at which a future can be interrupted, and then one for each of
@@ -274,8 +282,10 @@ impl Runner {
         self.recorder = outcome.recorder;
         let log = match outcome.log {
             EventLog::Off | EventLog::Last(_) => EventLog::Off,
-            EventLog::Record(_) => EventLog::Record(Vec::new()),
-            EventLog::Compare { first, .. } => EventLog::Compare { first, next: 0 },
+            EventLog::Record(recording) => EventLog::Record(recording.emptied()),
+            EventLog::Compare { first, .. } => {
+                EventLog::Compare { first, reached: Position::default() }
+            }
         };
         // Another OS thread: the run was left in the middle, and what it kept in thread-locals
         // with it.

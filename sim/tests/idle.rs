@@ -19,7 +19,7 @@ fn idle(seed: u64, duration: Duration) -> Report {
         let threads = [(); 4].map(|()| thread::spawn(move || thread::sleep(duration)));
         let (lock, nobody) = (Mutex::new(()), Condvar::new());
         let waits = lock.lock().unwrap();
-        let (waits, _) = nobody.wait_timeout_while(waits, duration, |()| true).unwrap();
+        let (waits, _) = nobody.wait_timeout_while(waits, duration, |_| true).unwrap();
         drop(waits);
         threads.map(|thread| thread.join().unwrap());
     });

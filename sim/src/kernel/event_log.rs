@@ -1,6 +1,7 @@
 //! What one run writes down of itself, to be compared with another run of its seed.
 
 use super::event::Event;
+use super::recording::{Position, Recording};
 
 /// What two runs of a seed are compared by.
 pub(crate) enum EventLog {
@@ -8,11 +9,11 @@ pub(crate) enum EventLog {
     /// The end of a run that comes near its limit of steps.
     Last(Vec<Event>),
     /// The first run writes its events down.
-    Record(Vec<Event>),
+    Record(Recording),
     /// The second compares as it goes.
     Compare {
-        first: Vec<Event>,
-        next: usize,
+        first: Recording,
+        reached: Position,
     },
 }
 
@@ -22,14 +23,17 @@ impl EventLog {
     pub(super) fn note(&mut self, event: Event) -> Option<String> {
         match self {
             EventLog::Off => None,
-            EventLog::Last(events) | EventLog::Record(events) => {
+            EventLog::Last(events) => {
                 events.push(event);
                 None
             }
-            EventLog::Compare { first, next } => {
-                let index = *next;
-                *next += 1;
-                match first.get(index) {
+            EventLog::Record(recording) => {
+                recording.push(event);
+                None
+            }
+            EventLog::Compare { first, reached } => {
+                let index = reached.events();
+                match first.read(reached) {
                     Some(recorded) if recorded.same(&event) => None,
                     Some(recorded) => Some(format!(
                         "two runs of one seed differ, first at event {index}:\n    first run:  \
@@ -46,11 +50,12 @@ impl EventLog {
 
     /// The second run ended before it did all that the first one had done.
     pub(super) fn ended_early(&self) -> Option<String> {
-        let EventLog::Compare { first, next } = self else { return None };
-        let event: &Event = first.get(*next)?;
+        let EventLog::Compare { first, reached } = self else { return None };
+        let event = first.read(&mut reached.clone())?;
+        let events = reached.events();
         Some(format!(
-            "two runs of one seed differ: the second ended after {next} events, the first went on \
-             with\n    {event}"
+            "two runs of one seed differ: the second ended after {events} events, the first went \
+             on with\n    {event}"
         ))
     }
 }

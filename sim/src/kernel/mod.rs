@@ -29,6 +29,7 @@ pub(crate) mod native_tls;
 pub(crate) mod network;
 mod panics;
 pub(crate) mod race;
+mod recording;
 pub(crate) mod ring;
 pub(crate) mod run;
 mod stacks;
@@ -58,6 +59,7 @@ use thread_table::{Resumed, Status, ThreadTable, WaitFor};
 pub use counters::Counters;
 pub(crate) use event::ObjectId;
 pub(crate) use event_log::EventLog;
+pub(crate) use recording::{Position, Recording};
 
 /// Steps between two looks at the things that need no look at each step.
 const LOOK_AFTER: u64 = 4_096;
@@ -721,7 +723,10 @@ impl State {
             let limit = self.limits.steps;
             let message = format!("the run took {limit} steps, its limit, and has not ended");
             let repeats = match &self.log {
-                EventLog::Last(events) | EventLog::Record(events) => livelock::describe(events),
+                EventLog::Last(events) => livelock::describe(events),
+                EventLog::Record(recording) => {
+                    livelock::describe(&recording.last(livelock::WINDOW as usize))
+                }
                 EventLog::Off | EventLog::Compare { .. } => None,
             };
             return Some(match repeats {
