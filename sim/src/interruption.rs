@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::kernel;
 use crate::kernel::thread_table::show;
+use crate::laws::Wait;
 
 /// The payload of the panics that are planned here.
 const PLANNED: &str = "a panic of `panic_everywhere`";
@@ -48,7 +49,7 @@ pub(crate) struct Points {
     /// What was interrupted, and where.
     struck: Option<String>,
     /// What the last future of Volt's waits for that each thread polled.
-    waits: BTreeMap<u32, String>,
+    waits: BTreeMap<u32, Wait>,
 }
 
 impl Points {
@@ -57,8 +58,8 @@ impl Points {
     }
 
     /// The running thread polls a future that waits for this.
-    pub(crate) fn waits(&mut self, thread: u32, what: String) {
-        self.waits.insert(thread, what);
+    pub(crate) fn waits(&mut self, thread: u32, wait: Wait) {
+        self.waits.insert(thread, wait);
     }
 
     /// How many points were passed.
@@ -317,12 +318,14 @@ mod tests {
     #[test]
     fn the_point_that_was_asked_for_is_told_with_what_it_waits_for() {
         let mut points = Points::new(Interrupt { how: Interruption::Cancel, at: 2 });
-        points.waits(3, "a lock".to_owned());
+        let place = Location::caller();
+        points.waits(3, Wait::At("a lock", place));
         assert_eq!(points.pass(|_| unreachable!("nothing is struck")), None);
         assert!(points.missed().is_some());
-        let struck = points.pass(|points| points.waits[&3].clone());
+        let struck = points.pass(|points| points.waits[&3].to_string());
         assert_eq!(struck, Some(Interruption::Cancel));
-        assert_eq!(points.struck(), Some("at point 2, a future was cancelled a lock"));
+        let told = format!("at point 2, a future was cancelled a lock at {}", show(place));
+        assert_eq!(points.struck(), Some(told.as_str()));
         assert_eq!(points.pass(|_| unreachable!("one is enough")), None);
         assert_eq!((points.passed(), points.missed()), (3, None));
     }

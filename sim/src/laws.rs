@@ -13,7 +13,9 @@
 //! they do nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
@@ -27,6 +29,9 @@ use crate::timeliness::Timeliness;
 pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
     tasks: BTreeMap<usize, TaskRecord>,
+    /// The threads that poll a task, and which: to find it without a search among all tasks. A
+    /// thread may be there twice; what it began last comes last.
+    polled: Vec<(u32, usize)>,
     fairness: Fairness,
     /// What the system has under way, by addresses that stay the same until it has completed.
     operations: BTreeSet<usize>,
@@ -48,15 +53,29 @@ struct RuntimeRecord {
 }
 
 struct TaskRecord {
-    runtime: u32,
-    number: u64,
-    name: Option<String>,
+    name: TaskName,
     place: &'static Location<'static>,
     poller: Option<u32>,
     queued: bool,
-    waits_for: Option<String>,
-    /// Order of spawning, for reports.
-    order: u64,
+    waits_for: Option<Wait>,
+}
+
+/// How a task is called in reports. Tasks of a runtime are numbered in the order of spawning.
+#[derive(Clone)]
+pub(crate) struct TaskName {
+    runtime: u32,
+    number: u64,
+    name: Option<Arc<str>>,
+}
+
+/// What a task waits for. Only a report makes text of it: tasks wait more often than they do
+/// anything else.
+#[derive(Clone)]
+pub(crate) enum Wait {
+    /// Something that was asked for at a place.
+    At(&'static str, &'static Location<'static>),
+    /// The end of another task.
+    End(TaskName),
 }
 
 impl Laws {
@@ -84,24 +103,48 @@ impl Laws {
     /// A line for each task that has not ended.
     pub(crate) fn describe(&self) -> Vec<String> {
         let mut tasks: Vec<&TaskRecord> = self.tasks.values().collect();
-        tasks.sort_by_key(|task| (task.runtime, task.order));
+        tasks.sort_by_key(|task| (task.name.runtime, task.name.number));
         tasks.iter().map(|task| task.describe()).collect()
+    }
+
+    /// The task that `thread` polls waits for this.
+    fn task_waits(&mut self, thread: u32, wait: Wait) {
+        let polled = self.polled.iter().rev().find(|(poller, _)| *poller == thread);
+        if let Some((_, task)) = polled
+            && let Some(record) = self.tasks.get_mut(task)
+        {
+            record.waits_for = Some(wait);
+        }
     }
 }
 
 impl TaskRecord {
-    fn who(&self) -> String {
-        let named = self.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
-        format!("task {}{named} of runtime {}", self.number, self.runtime)
-    }
-
     fn describe(&self) -> String {
         let what = match (&self.poller, &self.waits_for) {
             (Some(thread), _) => format!("is polled by thread {thread}"),
-            (None, Some(what)) => format!("waits for {what}"),
+            (None, Some(wait)) => format!("waits for {wait}"),
             (None, None) => "has not run, or waits for something that is not Volt's".to_owned(),
         };
-        format!("{}, spawned at {}, {what}", self.who(), show(self.place))
+        format!("{}, spawned at {}, {what}", self.name, show(self.place))
+    }
+}
+
+impl fmt::Display for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.number)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        write!(f, " of runtime {}", self.runtime)
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wait::At(what, place) => write!(f, "{what} at {}", show(place)),
+            Wait::End(task) => write!(f, "the end of {task}"),
+        }
     }
 }
 
@@ -154,17 +197,8 @@ pub fn task_spawned(
         let record = laws.runtime(runtime);
         record.tasks += 1;
         record.spawned += 1;
-        let number = record.spawned;
-        let record = TaskRecord {
-            runtime,
-            number,
-            name: name.map(str::to_owned),
-            place,
-            poller: None,
-            queued: false,
-            waits_for: None,
-            order: number,
-        };
+        let name = TaskName { runtime, number: record.spawned, name: name.map(Arc::from) };
+        let record = TaskRecord { name, place, poller: None, queued: false, waits_for: None };
         laws.tasks.insert(task, record);
     });
 }
@@ -173,7 +207,7 @@ pub fn task_spawned(
 pub fn task_ended(task: usize) {
     with_laws(|laws, _| {
         if let Some(record) = laws.tasks.remove(&task) {
-            let record = laws.runtime(record.runtime);
+            let record = laws.runtime(record.name.runtime);
             record.tasks = record.tasks.saturating_sub(1);
         }
     });
@@ -187,7 +221,7 @@ pub fn task_queued(runtime: u32, task: usize, shared: bool) {
         }
         let record = laws.tasks.get_mut(&task)?;
         std::mem::replace(&mut record.queued, true)
-            .then(|| format!("{} is queued while a queue holds it", record.who()))
+            .then(|| format!("{} is queued while a queue holds it", record.name))
     });
     fail(broken.flatten());
 }
@@ -227,10 +261,11 @@ pub fn poll_begins(task: usize) {
     let broken = with_laws(|laws, thread| {
         let record = laws.tasks.get_mut(&task)?;
         if let Some(other) = record.poller.replace(thread) {
-            let who = record.who();
-            return Some(format!("two workers poll {who}: threads {other} and {thread}"));
+            let name = &record.name;
+            return Some(format!("two workers poll {name}: threads {other} and {thread}"));
         }
         record.waits_for = None;
+        laws.polled.push((thread, task));
         None
     });
     fail(broken.flatten());
@@ -243,38 +278,33 @@ pub fn poll_ends(task: usize) {
         if let Some(record) = laws.tasks.get_mut(&task) {
             record.poller = None;
         }
+        if let Some(last) = laws.polled.iter().rposition(|(_, polled)| *polled == task) {
+            laws.polled.remove(last);
+        }
     });
 }
 
 /// The task that the running thread polls waits for this, which the caller asked for at `place`.
-pub fn task_waits(what: &str, place: Option<&'static Location<'static>>) {
-    waits(|_| {
-        let place = place.map(|place| format!(" at {}", show(place))).unwrap_or_default();
-        Some(format!("{what}{place}"))
-    });
+pub fn task_waits(what: &'static str, place: &'static Location<'static>) {
+    waits(|_| Some(Wait::At(what, place)));
 }
 
-/// The task that the running thread polls waits for this one to end.
+/// The task that the running thread polls waits for the end of `task`.
 pub fn task_joins(task: usize) {
-    waits(|laws| laws.tasks.get(&task).map(|record| format!("the end of {}", record.who())));
+    waits(|laws| laws.tasks.get(&task).map(|record| Wait::End(record.name.clone())));
 }
 
-/// The task that the running thread polls waits for what `what` says, and so does the future that
+/// The task that the running thread polls waits for what `wait` says, and so does the future that
 /// the run may interrupt.
-fn waits(what: impl Fn(&Laws) -> Option<String>) {
+fn waits(wait: impl FnOnce(&Laws) -> Option<Wait>) {
     let Some(world) = kernel::current() else { return };
-    let interrupts = world.points(|_, _| ()).is_some();
     let told = world.laws(|laws, thread| {
-        let what = what(laws)?;
-        let told = interrupts.then(|| what.clone());
-        let polled = laws.tasks.values_mut().find(|task| task.poller == Some(thread));
-        if let Some(task) = polled {
-            task.waits_for = Some(what);
-        }
-        told
+        let wait = wait(laws)?;
+        laws.task_waits(thread, wait.clone());
+        Some(wait)
     });
-    if let Some(what) = told {
-        world.points(|points, thread| points.waits(thread, what));
+    if let Some(wait) = told {
+        world.points(|points, thread| points.waits(thread, wait));
     }
 }
 

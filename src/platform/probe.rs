@@ -43,6 +43,10 @@ events! {
     fn poll_begins(task: usize);
     /// It has polled the task.
     fn poll_ends(task: usize);
+    /// The running task waits for another one to end.
+    fn task_joins(task: usize);
+    /// The running task waits for something that was asked for at `place`.
+    fn task_waits(what: &'static str, place: &'static Location<'static>);
     /// A waiter comes into a queue.
     fn waiter_queued(queue: usize, waiter: usize);
     /// It leaves that queue.
@@ -85,22 +89,4 @@ pub fn timers_look_begins(wheel: usize, now: u64) -> u64 {
         let _ = (wheel, now);
         0
     }
-}
-
-/// The running task waits for another one to end.
-#[inline(always)]
-pub fn task_joins(task: usize) {
-    #[cfg(feature = "sim")]
-    volt_sim::laws::task_joins(task);
-    #[cfg(not(feature = "sim"))]
-    let _ = task;
-}
-
-/// The running task waits for something that was asked for at `place`.
-#[inline(always)]
-pub fn task_waits(what: &str, place: &'static Location<'static>) {
-    #[cfg(feature = "sim")]
-    volt_sim::laws::task_waits(what, Some(place));
-    #[cfg(not(feature = "sim"))]
-    let _ = (what, place);
 }
