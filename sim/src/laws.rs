@@ -12,10 +12,12 @@
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
@@ -28,7 +30,7 @@ use crate::timeliness::Timeliness;
 #[derive(Default)]
 pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
-    tasks: BTreeMap<usize, TaskRecord>,
+    tasks: HashMap<usize, TaskRecord, FixedState>,
     /// The threads that poll a task, and which: to find it without a search among all tasks. A
     /// thread may be there twice; what it began last comes last.
     polled: Vec<(u32, usize)>,
