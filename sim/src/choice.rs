@@ -33,6 +33,17 @@ pub fn choose_task(n: u32) -> Option<u32> {
     Some(answer as u32)
 }
 
+/// A number below `n` for what a runtime is set up with; `None` on an ordinary thread. 0 stands for
+/// what it is set up with in production: the smallest schedules have that, as far as they can, and
+/// a depth-first search tries nothing else.
+#[track_caller]
+pub fn choose_knob(n: u32) -> Option<u32> {
+    let world = kernel::current()?;
+    let answer = world.choose(Kind::Knob, u64::from(n));
+    world.complete(Operation::new(OperationKind::Choice, 0, Location::caller()), answer);
+    Some(answer as u32)
+}
+
 /// Fills `buffer` from the run's entropy; false on an ordinary thread.
 #[track_caller]
 pub fn fill_entropy(buffer: &mut [u8]) -> bool {

@@ -6,8 +6,9 @@
 //! 3. No task and no thread outlives its runtime.
 //! 4. The first who waits for a lock is overtaken so often as the lock says, and never after.
 //! 5. No memory is given back while an operation of the system reads or writes it.
-//! 6. A timer does not fire before its deadline; and whoever looks at a worker's timers leaves none
-//!    that was due.
+//! 6. No timer fires early or late: none before its deadline, whoever looks at a worker's timers
+//!    leaves none that was due, and no worker sleeps more than a tick past one of its own while
+//!    nobody runs who would wake it.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -16,14 +17,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::fast::FixedState;
 
+use crate::clock::virtual_time;
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
 use crate::kernel::thread_table::show;
 use crate::kernel::{self, Counters};
-use crate::timeliness::Timeliness;
+use crate::timeliness::{Sleep, Timeliness};
 
 /// What the laws know of one run. Runtimes have numbers, tasks the addresses of their cells:
 /// keys for look-up alone, no order hangs on them.
@@ -89,8 +92,13 @@ impl Laws {
         }
     }
 
-    /// Law 2, at a moment when no thread can run: what is wrong.
-    pub(crate) fn at_rest(&self) -> Option<String> {
+    /// Laws 2 and 6, at a moment when no thread can run: what is wrong. `now` is in nanoseconds
+    /// since the run began.
+    pub(crate) fn at_rest(&self, now: u64) -> Option<String> {
+        self.lost_wake_up().or_else(|| self.timeliness.at_rest(now))
+    }
+
+    fn lost_wake_up(&self) -> Option<String> {
         self.runtimes.iter().find(|runtime| runtime.queued > 0 && runtime.parked > 0).map(
             |runtime| {
                 format!(
@@ -230,14 +238,16 @@ pub fn task_queued(runtime: u32, task: usize, shared: bool) {
 
 /// It leaves that queue.
 pub fn task_dequeued(runtime: u32, task: usize, shared: bool) {
-    with_laws(|laws, _| {
+    let broken = with_laws(|laws, _| {
         if shared {
             laws.runtime(runtime).queued = laws.runtime(runtime).queued.saturating_sub(1);
         }
-        if let Some(record) = laws.tasks.get_mut(&task) {
-            record.queued = false;
-        }
+        // One that was cancelled while it was queued has ended already.
+        let record = laws.tasks.get_mut(&task)?;
+        (!std::mem::replace(&mut record.queued, false))
+            .then(|| format!("{} leaves a queue that does not hold it", record.name))
     });
+    fail(broken.flatten());
 }
 
 /// A worker has taken tasks from the queue of another one.
@@ -245,16 +255,23 @@ pub fn tasks_stolen() {
     count(|counters| counters.steals += 1);
 }
 
-/// A worker goes to sleep.
-pub fn worker_parked(runtime: u32) {
-    with_laws(|laws, _| laws.runtime(runtime).parked += 1);
+/// The worker whose timers are in `wheel` goes to sleep, until then if nobody wakes it. The clock
+/// of the wheel shows 0 at `start`.
+pub fn worker_parked(runtime: u32, wheel: usize, start: Instant, until: Option<Instant>) {
+    with_laws(|laws, _| {
+        laws.runtime(runtime).parked += 1;
+        let until = until.map_or(u64::MAX, virtual_time);
+        let sleep = Sleep { start: virtual_time(start), until };
+        laws.timeliness.worker_parked(wheel, sleep);
+    });
     count(|counters| counters.parks += 1);
 }
 
-/// A worker is awake again.
-pub fn worker_unparked(runtime: u32) {
+/// It is awake again.
+pub fn worker_unparked(runtime: u32, wheel: usize) {
     with_laws(|laws, _| {
-        laws.runtime(runtime).parked = laws.runtime(runtime).parked.saturating_sub(1)
+        laws.runtime(runtime).parked = laws.runtime(runtime).parked.saturating_sub(1);
+        laws.timeliness.worker_unparked(wheel);
     });
 }
 

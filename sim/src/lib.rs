@@ -81,7 +81,7 @@ mod test;
 mod timeliness;
 
 pub use allocator::CountingAllocator;
-pub use choice::{choose, choose_task, fill_entropy, is_planted, observe, seed};
+pub use choice::{choose, choose_knob, choose_task, fill_entropy, is_planted, observe, seed};
 pub use decide::{ParseStrategyError, Strategy};
 pub use failure::{Failure, FailureKind, Report};
 pub use kernel::Counters;

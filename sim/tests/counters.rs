@@ -3,7 +3,7 @@
 
 use volt_sim::net::Resources;
 use volt_sim::sync::atomic::{AtomicU32, Ordering, fence};
-use volt_sim::{Counters, CountingAllocator, Sim, Strategy, laws, thread};
+use volt_sim::{Counters, CountingAllocator, Sim, Strategy, clock, laws, thread};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -50,8 +50,8 @@ fn what_runtimes_tell_is_counted() {
         laws::poll_begins(2);
         laws::poll_ends(2);
         laws::tasks_stolen();
-        laws::worker_parked(runtime);
-        laws::worker_unparked(runtime);
+        laws::worker_parked(runtime, 1, clock::now(), None);
+        laws::worker_unparked(runtime, 1);
     });
     assert_eq!((counted.polls, counted.steals, counted.parks), (2, 1, 1));
 }

@@ -3,8 +3,9 @@
 //! Volt's `tests/planted_in_volt.rs` and `tests/planted_sync.rs`.
 
 use std::panic::Location;
+use std::time::Duration;
 
-use volt_sim::{Failure, FailureKind, Report, Sim, laws, thread};
+use volt_sim::{Failure, FailureKind, Report, Sim, clock, laws, thread};
 
 fn run(f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
     Sim::builder().seed(1).build().check(f)
@@ -55,6 +56,12 @@ fn one_queue_holds_a_task() {
         laws::task_queued(runtime, 1, true);
         laws::task_queued(runtime, 1, false);
     });
+    breaks("leaves a queue that does not hold it", || {
+        let runtime = runtime(1);
+        laws::task_queued(runtime, 1, false);
+        laws::task_dequeued(runtime, 1, false);
+        laws::task_dequeued(runtime, 1, false);
+    });
     keeps(|| {
         let runtime = runtime(1);
         laws::task_queued(runtime, 1, true);
@@ -69,7 +76,7 @@ fn no_worker_sleeps_beside_a_task_that_it_could_run() {
     let sleep = |queue: fn(u32)| {
         let runtime = runtime(1);
         queue(runtime);
-        laws::worker_parked(runtime);
+        laws::worker_parked(runtime, 1, clock::now(), None);
         loop {
             thread::park();
         }
@@ -149,8 +156,8 @@ fn a_timer_fires_neither_before_its_deadline_nor_after_the_look_it_was_due_at() 
             laws::timers_look_ended(1, now, look);
         }
     };
-    breaks("a timer fires 1 ns before its deadline", look(DEADLINE - 1, true));
-    breaks("a timer is left that was due 1 ns before the look", look(DEADLINE + 1, false));
+    breaks("a timer fires early: 1 ns before its deadline", look(DEADLINE - 1, true));
+    breaks("a timer fires late: it was due 1 ns before a look", look(DEADLINE + 1, false));
     keeps(look(DEADLINE - 1, false));
     keeps(look(DEADLINE, true));
     keeps(|| {
@@ -158,5 +165,40 @@ fn a_timer_fires_neither_before_its_deadline_nor_after_the_look_it_was_due_at() 
         laws::timer_disarmed(10);
         let look = laws::timers_look_begins(1, DEADLINE);
         laws::timers_look_ended(1, DEADLINE, look);
+    });
+}
+
+#[test]
+fn no_worker_sleeps_more_than_a_tick_past_a_timer_of_its_own() {
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    // A worker sleeps until so many ticks of its clock have ended, beside a timer that is due at
+    // the end of the second.
+    let sleep = |until: Option<u32>, armed: bool| {
+        move || {
+            let (runtime, start) = (laws::runtime_started(), clock::now());
+            laws::timer_armed(1, 10, 9_000_000);
+            laws::timer_armed(1, 10, 2_000_000);
+            if !armed {
+                laws::timer_disarmed(10);
+            }
+            laws::worker_parked(runtime, 1, start, until.map(|ticks| start + MILLISECOND * ticks));
+            thread::sleep(MILLISECOND * 5);
+            laws::worker_unparked(runtime, 1);
+        }
+    };
+    for until in [None, Some(4)] {
+        breaks("a timer fires late", sleep(until, true));
+        keeps(sleep(until, false));
+    }
+    for until in [2, 3] {
+        keeps(sleep(Some(until), true));
+    }
+    // Another worker's.
+    keeps(|| {
+        let (runtime, start) = (laws::runtime_started(), clock::now());
+        laws::timer_armed(2, 10, 2_000_000);
+        laws::worker_parked(runtime, 1, start, None);
+        thread::sleep(MILLISECOND * 5);
+        laws::worker_unparked(runtime, 1);
     });
 }

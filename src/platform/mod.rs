@@ -26,6 +26,8 @@ pub mod entropy;
 pub mod event_loop;
 #[cfg(feature = "real")]
 pub mod fs;
+#[cfg(feature = "real")]
+pub mod knob;
 #[cfg(all(test, volt_loom))]
 pub mod model;
 pub mod mutation;

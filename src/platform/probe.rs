@@ -3,6 +3,8 @@
 
 use std::panic::Location;
 
+use super::clock::Instant;
+
 macro_rules! events {
     ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*);)+) => {$(
         $(#[$attribute])*
@@ -35,10 +37,11 @@ events! {
     fn task_dequeued(runtime: u32, task: usize, shared: bool);
     /// A worker has taken tasks from the queue of another one.
     fn tasks_stolen();
-    /// A worker goes to sleep.
-    fn worker_parked(runtime: u32);
-    /// A worker is awake again.
-    fn worker_unparked(runtime: u32);
+    /// The worker whose timers are in `wheel` goes to sleep, until then if nobody wakes it. The
+    /// clock of the wheel shows 0 at `start`.
+    fn worker_parked(runtime: u32, wheel: usize, start: Instant, until: Option<Instant>);
+    /// It is awake again.
+    fn worker_unparked(runtime: u32, wheel: usize);
     /// A worker begins to poll a task.
     fn poll_begins(task: usize);
     /// It has polled the task.

@@ -10,14 +10,19 @@ use super::backend::Backend;
 use super::blocking::Hook;
 use super::config::Config;
 use super::scheduler::Scheduler;
-use super::worker;
+use super::{local_queue, timer, worker};
 use crate::coop::BUDGET;
+use crate::platform::knob::{self, Knob};
 use crate::platform::thread;
 
 /// Threads that the blocking pool may have unless it is told.
 const MAX_THREADS: usize = 512;
 /// How long an idle thread of it waits for a job unless it is told.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// What the two intervals are, unless they are set, in the simulated runs in which workers are to
+/// look up often.
+const SMALL_EVENT_INTERVAL: u32 = 5;
+const SMALL_GLOBAL_QUEUE_INTERVAL: u32 = 3;
 
 /// How often a worker looks at the queue into which tasks come from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +41,9 @@ impl From<u32> for GlobalQueueInterval {
 }
 
 /// Sets up a [`Runtime`].
+///
+/// In simulation the run decides on the two intervals where they are not set, and on the sizes of
+/// queues: small ones bring about what is rare with those of production.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -171,12 +179,18 @@ impl Builder {
             on_thread_stop: self.on_thread_stop,
             max_blocking_threads: self.max_blocking_threads.max(1),
             blocking_keep_alive: self.blocking_keep_alive,
-            event_interval: self.event_interval,
+            event_interval: self
+                .event_interval
+                .or_else(|| knob::one_of(&[None, Some(SMALL_EVENT_INTERVAL)])),
             global_queue_interval: match self.global_queue_interval {
-                GlobalQueueInterval::Auto => None,
+                GlobalQueueInterval::Auto => {
+                    knob::one_of(&[None, Some(SMALL_GLOBAL_QUEUE_INTERVAL)])
+                }
                 GlobalQueueInterval::Polls(polls) => Some(polls.max(1)),
             },
             lifo_slot: self.lifo_slot,
+            ring_capacity: Knob::draw(local_queue::SMALL_CAPACITY),
+            timer_batch: Knob::draw(timer::SMALL_BATCH),
             budget: self.budget.clamp(1, u32::MAX - 1),
             backend: self.backend.resolve()?,
         })?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::blocking::{BlockingConfig, Hook};
+use super::{local_queue, timer};
 #[cfg(all(test, volt_loom))]
 use crate::coop::BUDGET;
 
@@ -21,6 +22,10 @@ pub(crate) struct Config {
     /// Polls between two looks at the queue from outside; `None` = adaptive.
     pub(crate) global_queue_interval: Option<u32>,
     pub(crate) lifo_slot: bool,
+    /// Tasks that the ring of a worker holds.
+    pub(crate) ring_capacity: local_queue::Capacity,
+    /// Timers that fire at a time.
+    pub(crate) timer_batch: timer::Batch,
     /// Resource operations that a task may do in one poll.
     pub(crate) budget: u32,
     /// What the driver waits with; never `Auto`.
@@ -42,6 +47,8 @@ impl Config {
             event_interval: None,
             global_queue_interval: None,
             lifo_slot: true,
+            ring_capacity: local_queue::Capacity::usual(),
+            timer_batch: timer::Batch::usual(),
             budget: BUDGET,
             backend: Backend::Epoll,
         }

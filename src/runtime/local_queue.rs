@@ -48,25 +48,30 @@ use std::iter;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use crate::platform::knob::Knob;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::UnsafeCell;
 use crate::platform::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::platform::thread;
 
-/// How many tasks a queue holds. Small in models, where a full ring must come soon.
-pub(crate) const CAPACITY: usize = if cfg!(volt_loom) { 4 } else { 256 };
+/// How many tasks a queue has room for. Small in models, where a full ring must come soon.
+const CAPACITY: usize = if cfg!(volt_loom) { 4 } else { 256 };
+/// How many it holds in the simulated runs in which a full ring is to come soon.
+pub(crate) const SMALL_CAPACITY: u32 = 4;
 
-/// What overflows at once, and the most that is stolen at once.
-const HALF: u32 = CAPACITY as u32 / 2;
+/// How many tasks a queue holds: all that it has room for, in production.
+pub(crate) type Capacity = Knob<{ CAPACITY as u32 }>;
 
 // Positions wrap at a multiple of the capacity only if it is a power of two.
-const _: () = assert!(CAPACITY.is_power_of_two() && CAPACITY >= 2);
+const _: () = assert!(CAPACITY.is_power_of_two() && CAPACITY >= SMALL_CAPACITY as usize);
+const _: () = assert!(SMALL_CAPACITY.is_power_of_two() && SMALL_CAPACITY >= 2);
 
 /// See the module documentation.
 pub(crate) struct Queue<T> {
     head: CacheLine<AtomicU64>,
     tail: CacheLine<AtomicU32>,
     slots: CacheLine<[UnsafeCell<MaybeUninit<T>>; CAPACITY]>,
+    capacity: Capacity,
 }
 
 /// Keeps apart what different threads write: two lines of 64 bytes, which processors fetch in
@@ -110,12 +115,25 @@ struct Claim {
 unsafe impl<T: Send> Sync for Queue<T> {}
 
 impl<T> Queue<T> {
-    pub(crate) fn new() -> Queue<T> {
+    pub(crate) fn new(capacity: Capacity) -> Queue<T> {
         Queue {
             head: CacheLine(AtomicU64::new(Head::unclaimed(0).pack())),
             tail: CacheLine(AtomicU32::new(0)),
             slots: CacheLine(array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit()))),
+            capacity,
         }
+    }
+
+    /// How many tasks it holds at most.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity.get() as usize
+    }
+
+    /// What overflows at once, and the most that is stolen at once.
+    #[inline]
+    fn half(&self) -> u32 {
+        self.capacity.get() / 2
     }
 
     /// How many tasks wait, at a moment between the call and its return; what a thief has claimed
@@ -128,7 +146,7 @@ impl<T> Queue<T> {
         // Relaxed: no slot is read for it.
         let waiting = self.tail.0.load(Ordering::Relaxed).wrapping_sub(head.real);
         // The head may have moved on before the tail was read.
-        (waiting as usize).min(CAPACITY)
+        (waiting as usize).min(self.capacity())
     }
 
     #[inline]
@@ -147,7 +165,7 @@ impl<T> Queue<T> {
         // Relaxed: the owner's own write.
         let used = self.tail.0.load(Ordering::Relaxed).wrapping_sub(first);
         // Another thread may have read a head that is out of date.
-        CAPACITY.saturating_sub(used as usize)
+        self.capacity().saturating_sub(used as usize)
     }
 
     /// Adds a task. If the queue is full, `overflow` is called with the older half of the ring and
@@ -165,7 +183,7 @@ impl<T> Queue<T> {
         let mut before = self.head.0.load(Ordering::Acquire);
         loop {
             let head = Head::unpack(before);
-            if tail.wrapping_sub(head.steal) < CAPACITY as u32 {
+            if tail.wrapping_sub(head.steal) < self.capacity.get() {
                 // SAFETY: the caller is the owner, and the slot at the tail is free (rule 2).
                 unsafe { self.write(tail, task) };
                 self.publish(tail.wrapping_add(1));
@@ -178,7 +196,8 @@ impl<T> Queue<T> {
             match self.give_up_half(head) {
                 Ok(()) => {
                     let last = Some(task);
-                    let mut tasks = Overflow { queue: self, next: head.real, left: HALF, last };
+                    let left = self.half();
+                    let mut tasks = Overflow { queue: self, next: head.real, left, last };
                     overflow(&mut tasks);
                     return;
                 }
@@ -257,7 +276,7 @@ impl<T> Queue<T> {
     /// else returns what the head is.
     #[cold]
     fn give_up_half(&self, head: Head) -> Result<(), u64> {
-        let after = Head::unclaimed(head.real.wrapping_add(HALF));
+        let after = Head::unclaimed(head.real.wrapping_add(self.half()));
         // Release: for those who read the tail next, see the module documentation. Acquire on
         // failure: a thief may have finished meanwhile, and left slots to write.
         self.head
@@ -278,7 +297,7 @@ impl<T> Queue<T> {
             // Acquire: pairs with `publish`; the tasks up to the tail are in their slots.
             let waiting = self.tail.0.load(Ordering::Acquire).wrapping_sub(head.real);
             // An old head can be too far from the tail; then the exchange fails.
-            let count = waiting.div_ceil(2).min(HALF).min(most);
+            let count = waiting.div_ceil(2).min(self.half()).min(most);
             if count == 0 {
                 return None;
             }
@@ -314,7 +333,7 @@ impl<T> Queue<T> {
     }
 
     fn slot(&self, position: u32) -> &UnsafeCell<MaybeUninit<T>> {
-        &self.slots.0[position as usize % CAPACITY]
+        &self.slots.0[position as usize & (self.capacity() - 1)]
     }
 
     /// Moves a task out of its slot.
@@ -391,17 +410,18 @@ mod tests {
     use super::*;
 
     const FULL: u32 = CAPACITY as u32;
+    const HALF: u32 = FULL / 2;
 
     /// An empty queue that has seen as many tasks.
     fn queue_at(position: u32) -> Queue<u32> {
-        let queue = Queue::new();
+        let queue = Queue::new(Capacity::usual());
         queue.head.0.store(Head::unclaimed(position).pack(), Ordering::Relaxed);
         queue.tail.0.store(position, Ordering::Relaxed);
         queue
     }
 
     fn queue_of(tasks: Range<u32>) -> Queue<u32> {
-        let queue = Queue::new();
+        let queue = Queue::new(Capacity::usual());
         for task in tasks {
             assert!(push(&queue, task).is_empty());
         }
@@ -478,12 +498,12 @@ mod tests {
     #[test]
     fn a_thief_takes_half_rounded_up() {
         for (waiting, taken) in [(1, 1), (2, 1), (3, 2), (FULL - 1, HALF), (FULL, HALF)] {
-            let (victim, own) = (queue_of(0..waiting), Queue::new());
+            let (victim, own) = (queue_of(0..waiting), Queue::new(Capacity::usual()));
             assert_eq!(steal(&victim, &own), Some(0));
             assert_eq!(pop_all(&own), numbers(1..taken));
             assert_eq!(pop_all(&victim), numbers(taken..waiting));
         }
-        assert_eq!(steal(&Queue::new(), &Queue::new()), None);
+        assert_eq!(steal(&Queue::new(Capacity::usual()), &Queue::new(Capacity::usual())), None);
     }
 
     #[test]
@@ -514,7 +534,7 @@ mod tests {
 
     #[test]
     fn a_second_thief_waits_for_the_first() {
-        let (victim, own) = (queue_of(0..FULL), Queue::new());
+        let (victim, own) = (queue_of(0..FULL), Queue::new(Capacity::usual()));
         let claim = victim.claim(2).expect("tasks wait and nobody steals");
         assert_eq!(steal(&victim, &own), None);
         assert_eq!(pop(&victim), Some(2));
@@ -525,7 +545,7 @@ mod tests {
     #[test]
     fn what_is_left_is_dropped() {
         let task = Arc::new(());
-        let queue = Queue::new();
+        let queue = Queue::new(Capacity::usual());
         for _ in 0..CAPACITY {
             // SAFETY: a test has one thread.
             unsafe { queue.push(Arc::clone(&task), |_| panic!("there is room")) };
@@ -645,7 +665,7 @@ mod models {
     use crate::platform::mutation::is_noticed;
 
     fn queue_of(tasks: Range<u32>) -> Arc<Queue<u32>> {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(Capacity::usual()));
         tasks.for_each(|task| push(&queue, task));
         queue
     }
@@ -673,7 +693,7 @@ mod models {
     fn thief(victim: &Arc<Queue<u32>>) -> JoinHandle<Vec<u32>> {
         let victim = Arc::clone(victim);
         loom::thread::spawn(move || {
-            let own = Queue::new();
+            let own = Queue::new(Capacity::usual());
             let first = steal(&victim, &own);
             first.into_iter().chain(pop_all(&own)).collect()
         })

@@ -19,7 +19,7 @@ use super::histogram::{Recorder, SAMPLE_ONE_IN};
 use super::idle::Idle;
 use super::injection::{Injection, Queued};
 use super::lifo::Lifo;
-use super::local_queue::{CAPACITY, Queue};
+use super::local_queue::Queue;
 use super::seat::Seat;
 use super::sleeper::{Sleeper, Waiting};
 use super::task::registry::Registry;
@@ -77,9 +77,9 @@ impl Scheduler {
         let workers = config.workers;
         let began = clock::now();
         let shared = || Shared {
-            ring: Queue::new(),
+            ring: Queue::new(config.ring_capacity),
             lifo: Lifo::new(),
-            timers: Timers::new(began),
+            timers: Timers::new(began, config.timer_batch),
             sleeper: Sleeper::new(),
             completions: Arc::new(Completions::new()),
             polls: Counter::new(),
@@ -346,7 +346,7 @@ impl Scheduler {
         let ring = &self.workers[worker].ring;
         let fair = self.injection.len() / self.config.workers + 1;
         // Half of the ring stays free for what the tasks wake.
-        let room = ring.room().saturating_sub(CAPACITY / 2);
+        let room = ring.room().saturating_sub(ring.capacity() / 2);
         let queued = self.injection.pop_some(fair.min(room + 1), |queued| {
             probe::task_dequeued(self.number, queued.task.address(), true);
             probe::task_queued(self.number, queued.task.address(), false);

@@ -321,10 +321,12 @@ impl<'a> Worker<'a> {
                 let rescue = clock::now() + self.sentinel;
                 deadline = Some(deadline.map_or(rescue, |deadline| deadline.min(rescue)));
             }
-            probe::worker_parked(self.scheduler.number());
+            let timers = self.scheduler.timers(self.number);
+            let (number, wheel) = (self.scheduler.number(), timers.address());
+            probe::worker_parked(number, wheel, timers.start(), deadline);
             self.scheduler.worker(self.number).parks.add_by_owner(1);
             let told = self.scheduler.sleep(self.number, deadline);
-            probe::worker_unparked(self.scheduler.number());
+            probe::worker_unparked(number, wheel);
             if sentinel {
                 idle.stop_being_sentinel();
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use crate::harness::{runtime, scenario};
+use volt::platform::thread;
 use volt::task::yield_now;
 
 scenario!(two_tasks_meet_by_blocking_their_workers, || {
@@ -94,6 +95,47 @@ scenario!(a_ring_fills_up_while_it_is_stolen_from, || {
         thief.await.unwrap();
     });
     assert_eq!(ran.load(Ordering::Relaxed), FIRST + MORE);
+});
+
+scenario!(bursts_from_within_and_from_outside_are_shared, || {
+    const BURSTS: u32 = 3;
+    const TASKS: u32 = 10;
+    let ran = Arc::new(AtomicU32::new(0));
+    let burst = {
+        let ran = Arc::clone(&ran);
+        move |io: &volt::Io| -> Vec<_> {
+            let task = || {
+                let ran = Arc::clone(&ran);
+                io.spawn(async move {
+                    yield_now().await;
+                    ran.fetch_add(1, Ordering::Relaxed);
+                })
+            };
+            (0..TASKS).map(|_| task()).collect()
+        }
+    };
+    let runtime = runtime(3);
+    let (io, from_outside) = (runtime.io(), burst.clone());
+    let outside = thread::spawn("outside", None, move || {
+        for _ in 0..BURSTS {
+            let tasks = from_outside(&io);
+            io.block_on(async {
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+        }
+    });
+    runtime.run(|io| async move {
+        for _ in 0..BURSTS {
+            let (spawner, burst) = (io.clone(), burst.clone());
+            for task in io.spawn(async move { burst(&spawner) }).await.unwrap() {
+                task.await.unwrap();
+            }
+        }
+    });
+    outside.unwrap().join().unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), 2 * BURSTS * TASKS);
 });
 
 scenario!(two_tasks_that_wake_each_other_let_a_third_run, || {

@@ -297,6 +297,28 @@ scenario!(timers_are_armed_outside_while_others_fire, || {
     }
 });
 
+scenario!(threads_outside_sleep_until_the_same_moments, || {
+    let runtime = runtime(1);
+    for _ in 0..5 {
+        let moment = Instant::now() + millis(1);
+        let sleepers = [0, 1, 2, 3].map(|number| {
+            let io = runtime.io();
+            thread::spawn("outside", None, move || {
+                io.block_on(sleep_until(&io, moment));
+                assert!(Instant::now() >= moment);
+                // One goes on at once, and some of the others may still have to be woken.
+                if number == 0 {
+                    io.block_on(sleep(&io, millis(2)));
+                    assert!(Instant::now() >= moment + millis(2));
+                }
+            })
+        });
+        for sleeper in sleepers {
+            sleeper.unwrap().join().unwrap();
+        }
+    }
+});
+
 scenario!(a_timer_says_that_its_runtime_is_gone, || {
     let runtime = runtime(2);
     let io = runtime.io();

@@ -8,8 +8,8 @@
 //!
 //! Searched besides threads: the program's own choices, those of the runtime, the waiter that a
 //! wake-up reaches. Left out: spurious wake-ups and weak failures do not happen, jumps of the clock
-//! come as late as they can; entropy, network and disks answer by the seed, which is one for all
-//! runs of a search.
+//! come as late as they can, runtimes are set up as in production; entropy, network and disks
+//! answer by the seed, which is one for all runs of a search.
 
 use super::Kind;
 
@@ -105,7 +105,7 @@ impl Dfs {
     pub(super) fn choose(&mut self, kind: Kind, n: u64) -> Result<Option<u64>, String> {
         match kind {
             Kind::Waiter | Kind::Task | Kind::Program => self.next(kind, n, &[]).map(Some),
-            Kind::SpuriousWake | Kind::WeakFailure => Ok(Some(0)),
+            Kind::SpuriousWake | Kind::WeakFailure | Kind::Knob => Ok(Some(0)),
             Kind::ClockJump => Ok(Some(n - 1)),
             Kind::Thread | Kind::Entropy | Kind::Network | Kind::Disk | Kind::Ring => Ok(None),
         }

@@ -12,7 +12,7 @@ use super::tape::Tape;
 use crate::kernel::event::Operation;
 
 /// One more than the largest number of a kind.
-pub(super) const KINDS: usize = Kind::Ring as usize + 1;
+pub(super) const KINDS: usize = Kind::Knob as usize + 1;
 /// The most steps that are noted: a run of more is too long to be read.
 const MOST_NOTED: usize = 1 << 20;
 

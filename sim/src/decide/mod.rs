@@ -83,6 +83,8 @@ pub(crate) enum Kind {
     Disk = 10,
     /// When an operation on a ring completes, whether it is cut short, refused or cancelled.
     Ring = 11,
+    /// What the runtime is set up with.
+    Knob = 12,
 }
 
 /// Who a decision belongs to; each level has a stream of its own.
@@ -96,6 +98,8 @@ pub(crate) enum Level {
     Kernel = 2,
     /// What the world does: network, disks, entropy, the program's own choices.
     Environment = 3,
+    /// What the runtime is set up with.
+    Setup = 4,
 }
 
 impl Kind {
@@ -113,6 +117,7 @@ impl Kind {
             Kind::Network => "network",
             Kind::Disk => "disk",
             Kind::Ring => "ring",
+            Kind::Knob => "knob",
         }
     }
 
@@ -126,11 +131,12 @@ impl Kind {
             Kind::Entropy | Kind::Program | Kind::Network | Kind::Disk | Kind::Ring => {
                 Level::Environment
             }
+            Kind::Knob => Level::Setup,
         }
     }
 
     pub(crate) fn from_number(number: u8) -> Option<Kind> {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Thread,
             Kind::Waiter,
             Kind::SpuriousWake,
@@ -142,6 +148,7 @@ impl Kind {
             Kind::Network,
             Kind::Disk,
             Kind::Ring,
+            Kind::Knob,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == number)
     }
@@ -208,7 +215,7 @@ pub(crate) struct Finished {
 /// The decision source of one run.
 pub(crate) struct Decider {
     chooser: Chooser,
-    streams: [Stream; 4],
+    streams: [Stream; 5],
     recorder: Recorder,
     decisions: u64,
     /// Decisions between two or more threads: the length that PCT spreads its points over.
@@ -224,7 +231,7 @@ impl Decider {
         prepared: Prepared,
         recorder: Recorder,
     ) -> (Decider, String) {
-        let mut streams = [0, 1, 2, 3].map(|level| Stream::new(seed, level));
+        let mut streams = [0, 1, 2, 3, 4].map(|level| Stream::new(seed, level));
         let Prepared { length, profile, search, counts, guide, covers, variation } = prepared;
         if let Some(mut guide) = guide {
             guide.begin();
@@ -273,7 +280,7 @@ impl Decider {
         (Decider::with(chooser, streams, recorder), drawn)
     }
 
-    fn with(chooser: Chooser, streams: [Stream; 4], recorder: Recorder) -> Decider {
+    fn with(chooser: Chooser, streams: [Stream; 5], recorder: Recorder) -> Decider {
         Decider { chooser, streams, recorder, decisions: 0, thread_choices: 0, mismatch: None }
     }
 

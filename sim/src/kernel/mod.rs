@@ -466,7 +466,7 @@ impl World {
                 if !state.threads.runnable().is_empty() {
                     return Next::Chosen(state.choose_next(false));
                 }
-                if let Some(broken) = state.laws.at_rest() {
+                if let Some(broken) = state.laws.at_rest(state.clock.now()) {
                     return Next::Fail(FailureKind::Law, broken);
                 }
                 // No thread has run since the first turn of this loop.

@@ -58,17 +58,23 @@ pub(crate) use cell::{State, TimerCell};
 use wheel::Wheel;
 
 use crate::platform::clock::Instant;
+use crate::platform::knob::Knob;
 use crate::platform::mutation::mutation;
 use crate::platform::probe;
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicU64, Ordering};
 
-/// How many wakers are moved out under the lock at a time.
+/// How many wakers there is room for when they are moved out under the lock.
 const BATCH: usize = 32;
+/// How many are moved out at a time in the simulated runs in which one look takes several.
+pub(crate) const SMALL_BATCH: u32 = 1;
 /// Published when nothing waits.
 const NEVER: u64 = u64::MAX;
 /// The last tick that a deadline can have, hundreds of millions of years away.
 const LAST: u64 = NEVER - 1;
+
+/// How many wakers are moved out at a time: all that there is room for, in production.
+pub(crate) type Batch = Knob<{ BATCH as u32 }>;
 
 /// What came of arming a cell.
 #[must_use]
@@ -87,13 +93,14 @@ pub(crate) enum Arming {
 struct Shard {
     wheel: Wheel,
     closed: bool,
+    batch: Batch,
 }
 
 impl Shard {
     /// Lets go of the first cells that are due at `now`, up to a batch, and gives their wakers.
     fn pop(&mut self, now: u64, state: State) -> [Option<Waker>; BATCH] {
         let mut wakers = [const { None }; BATCH];
-        for place in &mut wakers {
+        for place in &mut wakers[..self.batch.get() as usize] {
             let Some(entry) = self.wheel.pop_expired(now) else { break };
             // Before it is let go: its owner may arm it again right after.
             match state {
@@ -132,10 +139,10 @@ pub(crate) struct Timers {
 
 impl Timers {
     /// Timers of a runtime that started at `start`.
-    pub(crate) fn new(start: Instant) -> Timers {
+    pub(crate) fn new(start: Instant, batch: Batch) -> Timers {
         Timers {
             start,
-            shard: Mutex::new(Shard { wheel: Wheel::new(0), closed: false }),
+            shard: Mutex::new(Shard { wheel: Wheel::new(0), closed: false, batch }),
             next: AtomicU64::new(NEVER),
         }
     }
@@ -326,8 +333,13 @@ impl Timers {
         next < before
     }
 
+    /// When the runtime started.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
     /// What the laws of a simulation know these timers by.
-    fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
@@ -403,7 +415,7 @@ mod tests {
         fn new() -> Machine {
             let start = clock::now();
             let woken = Arc::default();
-            Machine { start, timers: Timers::new(start), cells: Vec::new(), woken }
+            Machine { start, timers: Timers::new(start, Batch::usual()), cells: Vec::new(), woken }
         }
 
         fn at(&self, micros: u64) -> Instant {

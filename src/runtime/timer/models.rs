@@ -35,7 +35,7 @@ impl Wake for Count {
 
 fn timers() -> (Arc<Timers>, Instant) {
     let start = clock::now();
-    (Arc::new(Timers::new(start)), start)
+    (Arc::new(Timers::new(start, Batch::usual())), start)
 }
 
 fn millis(millis: u64) -> Duration {
