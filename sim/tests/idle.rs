@@ -21,7 +21,7 @@ fn idle(seed: u64, duration: Duration) -> Report {
         let waits = lock.lock().unwrap();
         let (waits, _) = nobody.wait_timeout_while(waits, duration, |_| true).unwrap();
         drop(waits);
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     let report = report.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(report.virtual_time() >= duration);
