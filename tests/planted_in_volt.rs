@@ -129,7 +129,7 @@ fn a_worker_that_sleeps_on_what_its_timers_woke() {
 #[test]
 fn a_deadline_published_after_others_could_publish_theirs() {
     let program = scenarios::timers::threads_outside_sleep_until_the_same_moments::program;
-    let failure = found("timer-published-unlocked", 500, program);
+    let failure = found("timer-published-unlocked", 2_000, program);
     assert_eq!(failure.kind(), FailureKind::Law);
     assert!(failure.message().contains("a timer fires late"), "{failure}");
 }
@@ -139,7 +139,7 @@ fn a_ring_written_over_what_a_slow_thief_has_claimed() {
     let program = scenarios::stealing::bursts_from_within_and_from_outside_are_shared::program;
     // A worker that dies of it can leave the others searching for ever.
     let sim = Sim::builder().plant("local-queue-room-ignores-thief").step_limit(1_000_000);
-    let report = sim.sweep(0..500).machine(program);
+    let report = sim.sweep(0..2_000).machine(program);
     let failure = report.failure().expect("a slot is written twice");
     let runs = report.runs();
     println!("local-queue-room-ignores-thief: found after {runs} seeds, {}", failure.kind());

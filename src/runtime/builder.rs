@@ -30,7 +30,7 @@ pub enum GlobalQueueInterval {
     /// About once a millisecond, whatever the tasks take.
     #[default]
     Auto,
-    /// Once in so many polls.
+    /// Once in so many polls, in two at least: the worker's own tasks would never have their turn.
     Polls(u32),
 }
 
@@ -186,7 +186,7 @@ impl Builder {
                 GlobalQueueInterval::Auto => {
                     knob::one_of(&[None, Some(SMALL_GLOBAL_QUEUE_INTERVAL)])
                 }
-                GlobalQueueInterval::Polls(polls) => Some(polls.max(1)),
+                GlobalQueueInterval::Polls(polls) => Some(polls.max(2)),
             },
             lifo_slot: self.lifo_slot,
             ring_capacity: Knob::draw(local_queue::SMALL_CAPACITY),

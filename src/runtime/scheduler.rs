@@ -309,6 +309,7 @@ impl Scheduler {
                 probe::task_dequeued(self.number, queued.task.address(), false);
                 probe::task_queued(self.number, queued.task.address(), true);
             }));
+            self.wake_one();
         };
         // SAFETY: the calling thread is the worker, so the ring's owner.
         unsafe { shared.ring.push(Queued { task, since }, overflow) };

@@ -6,9 +6,9 @@
 //!      └────────────┴── found ───┴──────────────┘◄─────────────────────────────────────────────┘
 //! ```
 //!
-//! Wakes of one poll are announced once, after it: a task that lands in the empty LIFO slot is
-//! run by this worker next and needs nobody else; only if its ring holds more does a worker wake
-//! another.
+//! Wakes of one poll, or of one look at timers and the driver, are announced once, after it: a task
+//! that lands in the empty LIFO slot is run by this worker next and needs nobody else; only if its
+//! ring holds more does a worker wake another. What does not fit the ring is announced at once.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -85,6 +85,7 @@ fn serve(scheduler: &Arc<Scheduler>, number: usize) {
             // Guests may have come and gone, none of them for long enough to look.
             scheduler.fire_timers(0);
             scheduler.poll_driver();
+            scheduler.announce(0);
         }
         // One task at least, also if a guest waits already: guests have had their turns.
         loop {
@@ -231,6 +232,7 @@ impl<'a> Worker<'a> {
             self.scheduler.fire_timers(self.number);
             self.scheduler.turn_ring(self.number);
             self.scheduler.poll_driver();
+            self.scheduler.announce(self.number);
         }
         let Some(task) = self.next_task() else { return false };
         self.stop_searching();
@@ -249,11 +251,12 @@ impl<'a> Worker<'a> {
     }
 
     fn next_task(&mut self) -> Option<Notified> {
-        if self.pace.is_injection_due() {
-            self.lifo_polls = 0;
-            if let Some(task) = self.scheduler.take_injected(self.number) {
-                return Some(task);
-            }
+        // A task from outside does not end the turn of the LIFO slot: looks at them may come sooner
+        // than that ends, and those in the ring would wait for ever.
+        if self.pace.is_injection_due()
+            && let Some(task) = self.scheduler.take_injected(self.number)
+        {
+            return Some(task);
         }
         if self.lifo_polls < LIFO_POLLS {
             if let Some(task) = self.scheduler.take_lifo(self.number) {
@@ -309,7 +312,8 @@ impl<'a> Worker<'a> {
         let may_sleep = self.scheduler.leave_ring(self.number);
         let has_local = self.scheduler.has_local(self.number);
         if !may_sleep || mutation!("worker-forgets-its-timers", has_local, false) {
-            // What a timer or a completion woke is this worker's to run.
+            // What a timer or a completion woke is this worker's to run, all but one by others too.
+            self.scheduler.announce(self.number);
             return;
         }
         let idle = self.scheduler.idle();

@@ -142,40 +142,46 @@ scenario!(two_tasks_that_wake_each_other_let_a_third_run, || {
     use std::future::poll_fn;
     use std::sync::Mutex;
     use std::task::{Poll, Waker};
-    let runtime = volt::Runtime::builder().workers(1).build().unwrap();
-    runtime.run(|io| async move {
-        let stop = Arc::new(AtomicU32::new(0));
-        let wakers = Arc::new(Mutex::new([None::<Waker>, None]));
-        let partners: Vec<_> = (0..2)
-            .map(|me| {
-                let (stop, wakers) = (Arc::clone(&stop), Arc::clone(&wakers));
-                io.spawn(poll_fn(move |context| {
-                    let other = {
-                        let mut wakers = wakers.lock().unwrap();
-                        wakers[me] = Some(context.waker().clone());
-                        wakers[1 - me].clone()
-                    };
-                    if let Some(other) = other {
-                        other.wake();
-                    }
-                    match stop.load(Ordering::SeqCst) {
-                        0 => Poll::Pending,
-                        _ => Poll::Ready(()),
-                    }
-                }))
-            })
-            .collect();
-        yield_now().await;
-        let third = io.spawn(async { 3 });
-        assert_eq!(third.await.unwrap(), 3);
-        stop.store(1, Ordering::SeqCst);
-        for waker in wakers.lock().unwrap().iter().flatten() {
-            waker.wake_by_ref();
-        }
-        for partner in partners {
-            partner.await.unwrap();
-        }
-    });
+
+    use volt::GlobalQueueInterval;
+
+    // However often it looks for tasks from outside.
+    for interval in [GlobalQueueInterval::Auto, 1.into(), 3.into()] {
+        let builder = volt::Runtime::builder().workers(1).global_queue_interval(interval);
+        builder.build().unwrap().run(|io| async move {
+            let stop = Arc::new(AtomicU32::new(0));
+            let wakers = Arc::new(Mutex::new([None::<Waker>, None]));
+            let partners: Vec<_> = (0..2)
+                .map(|me| {
+                    let (stop, wakers) = (Arc::clone(&stop), Arc::clone(&wakers));
+                    io.spawn(poll_fn(move |context| {
+                        let other = {
+                            let mut wakers = wakers.lock().unwrap();
+                            wakers[me] = Some(context.waker().clone());
+                            wakers[1 - me].clone()
+                        };
+                        if let Some(other) = other {
+                            other.wake();
+                        }
+                        match stop.load(Ordering::SeqCst) {
+                            0 => Poll::Pending,
+                            _ => Poll::Ready(()),
+                        }
+                    }))
+                })
+                .collect();
+            yield_now().await;
+            let third = io.spawn(async { 3 });
+            assert_eq!(third.await.unwrap(), 3);
+            stop.store(1, Ordering::SeqCst);
+            for waker in wakers.lock().unwrap().iter().flatten() {
+                waker.wake_by_ref();
+            }
+            for partner in partners {
+                partner.await.unwrap();
+            }
+        });
+    }
 });
 
 /// Sends on a channel when it is called.
