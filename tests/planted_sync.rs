@@ -1,5 +1,6 @@
 //! Bugs planted in locks, coordination and channels, each found by a stock scenario within a
-//! stated number of seeds; and the law that nobody is overtaken without end, broken and caught.
+//! stated number of seeds; and the laws that nobody is overtaken without end and that permits are
+//! conserved, broken and caught.
 
 #![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
 
@@ -78,6 +79,26 @@ fn a_semaphore_whose_large_requests_are_overtaken() {
 fn a_semaphore_that_hands_over_without_a_word() {
     let program = locks::small_requests_do_not_starve_a_large_one::program;
     found("semaphore-hands-over-silently", program);
+}
+
+/// As `found`, for a bug that breaks the law that permits are conserved.
+#[track_caller]
+fn permits_are_not_conserved(bug: &'static str, program: fn()) {
+    let failure = found(bug, program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("permits are not conserved"), "{failure}");
+}
+
+#[test]
+fn permits_that_are_merged_and_given_back_all_the_same() {
+    let program = locks::permits_are_split_and_merged::program;
+    permits_are_not_conserved("permits-merged-stay", program);
+}
+
+#[test]
+fn permits_that_go_with_one_who_was_served() {
+    let program = giving_up::a_request_that_was_served_and_is_not_wanted::program;
+    permits_are_not_conserved("semaphore-keeps-what-was-served", program);
 }
 
 #[test]

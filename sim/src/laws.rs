@@ -9,6 +9,8 @@
 //! 6. No timer fires early or late: none before its deadline, whoever looks at a worker's timers
 //!    leaves none that was due, and no worker sleeps more than a tick past one of its own while
 //!    nobody runs who would wake it.
+//! 7. Permits are conserved: none is given back that was not held, and a semaphore that is dropped
+//!    has as many as it should.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -27,6 +29,8 @@ use crate::fairness::Fairness;
 use crate::kernel::thread_table::show;
 use crate::kernel::{self, Counters};
 use crate::timeliness::{Sleep, Timeliness};
+
+pub use crate::permits::PermitLedger;
 
 /// What the laws know of one run. Runtimes have numbers, tasks the addresses of their cells:
 /// keys for look-up alone, no order hangs on them.

@@ -73,6 +73,7 @@ mod interruption;
 mod kernel;
 mod local;
 mod network;
+mod permits;
 mod runner;
 mod shrink;
 mod sim;

@@ -202,3 +202,33 @@ fn no_worker_sleeps_more_than_a_tick_past_a_timer_of_its_own() {
         laws::worker_unparked(runtime, 1);
     });
 }
+
+#[test]
+fn permits_are_conserved() {
+    let ledger = |permits| laws::PermitLedger::new(permits, Location::caller());
+    let here = Location::caller();
+    breaks("2 that were asked for at", move || {
+        let ledger = ledger(2);
+        ledger.acquired(1, here);
+        ledger.given_back(2, here);
+    });
+    breaks("dropped with 3 of them free, and 4 should be", move || {
+        let ledger = ledger(2);
+        ledger.acquired(2, here);
+        ledger.given_back(2, here);
+        ledger.added(3);
+        ledger.forgotten(1);
+        ledger.ended(3);
+    });
+    keeps(move || {
+        let ledger = ledger(2);
+        ledger.acquired(2, here);
+        ledger.given_back(1, here);
+        ledger.added(3);
+        ledger.forgotten(1);
+        // One is leaked, or forgotten by whoever held it: it is free no more in either case.
+        ledger.ended(3);
+        ledger.lost(1, here);
+        ledger.ended(3);
+    });
+}

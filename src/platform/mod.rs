@@ -33,6 +33,7 @@ pub mod model;
 pub mod mutation;
 #[cfg(feature = "real")]
 pub mod net;
+pub mod permits;
 pub mod probe;
 #[cfg(feature = "real")]
 pub mod process;

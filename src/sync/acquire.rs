@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::permit::{OwnedPermit, Permit};
 use super::raw_semaphore::RawSemaphore;
 use super::semaphore::{Closed, Semaphore};
+use crate::platform::permits::Place;
 use crate::platform::probe;
 use crate::waiter::{Turn, Waiter};
 
@@ -58,7 +59,7 @@ impl<'a> Future for Acquire<'a> {
         let polled = poll(&semaphore.raw, this.waiter, permits, context, turn, this.place);
         let polled = polled.map(|result| {
             *this.semaphore = None;
-            result.map(|()| Permit::new(semaphore, permits))
+            result.map(|()| Permit::new(semaphore, permits, Place::new(this.place)))
         });
         turn.end(context, polled)
     }
@@ -110,7 +111,7 @@ impl Future for AcquireOwned {
         let polled = poll(raw, this.waiter, permits, context, turn, this.place);
         let polled = polled.map(|result| {
             let semaphore = this.semaphore.take().expect("it was there at the beginning");
-            result.map(|()| OwnedPermit::new(semaphore, permits))
+            result.map(|()| OwnedPermit::new(semaphore, permits, Place::new(this.place)))
         });
         turn.end(context, polled)
     }

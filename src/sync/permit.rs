@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::raw_semaphore::MAX_PERMITS;
 use super::semaphore::Semaphore;
+use crate::platform::mutation::mutation;
+use crate::platform::permits::Place;
 
 /// Permits of a [`Semaphore`], which get them back when this is dropped: also when the task that
 /// holds it panics.
@@ -28,12 +30,14 @@ use super::semaphore::Semaphore;
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
     permits: usize,
+    place: Place,
 }
 
 impl<'a> Permit<'a> {
     #[inline]
-    pub(super) fn new(semaphore: &'a Semaphore, permits: usize) -> Permit<'a> {
-        Permit { semaphore, permits }
+    pub(super) fn new(semaphore: &'a Semaphore, permits: usize, place: Place) -> Permit<'a> {
+        semaphore.ledger.acquired(permits, place);
+        Permit { semaphore, permits, place }
     }
 
     /// How many permits it holds.
@@ -52,13 +56,14 @@ impl<'a> Permit<'a> {
     /// assert_eq!(semaphore.available_permits(), 1);
     /// ```
     pub fn forget(mut self) {
+        self.semaphore.ledger.lost(self.permits, self.place);
         self.permits = 0;
     }
 
     /// Takes so many of its permits out, into one of their own; `None` if it has fewer.
     pub fn split(&mut self, permits: usize) -> Option<Permit<'a>> {
         self.permits = self.permits.checked_sub(permits)?;
-        Some(Permit { semaphore: self.semaphore, permits })
+        Some(Permit { semaphore: self.semaphore, permits, place: self.place })
     }
 
     /// Takes over the permits of `other`.
@@ -79,7 +84,7 @@ impl<'a> Permit<'a> {
     pub fn merge(&mut self, mut other: Permit<'a>) {
         assert_same(self.semaphore, other.semaphore);
         self.permits = sum(self.permits, other.permits);
-        other.permits = 0;
+        other.permits = mutation!("permits-merged-stay", 0, other.permits);
     }
 }
 
@@ -88,6 +93,8 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.permits > 0 {
             self.semaphore.raw.release(self.permits);
+            // Not before: permits that the semaphore refuses, with a panic, are held for ever.
+            self.semaphore.ledger.given_back(self.permits, self.place);
         }
     }
 }
@@ -119,12 +126,14 @@ impl fmt::Debug for Permit<'_> {
 pub struct OwnedPermit {
     semaphore: Arc<Semaphore>,
     permits: usize,
+    place: Place,
 }
 
 impl OwnedPermit {
     #[inline]
-    pub(super) fn new(semaphore: Arc<Semaphore>, permits: usize) -> OwnedPermit {
-        OwnedPermit { semaphore, permits }
+    pub(super) fn new(semaphore: Arc<Semaphore>, permits: usize, place: Place) -> OwnedPermit {
+        semaphore.ledger.acquired(permits, place);
+        OwnedPermit { semaphore, permits, place }
     }
 
     /// The semaphore.
@@ -140,13 +149,15 @@ impl OwnedPermit {
 
     /// Drops it without giving the permits back: the semaphore has as many fewer from now on.
     pub fn forget(mut self) {
+        self.semaphore.ledger.lost(self.permits, self.place);
         self.permits = 0;
     }
 
     /// Takes so many of its permits out, into one of their own; `None` if it has fewer.
     pub fn split(&mut self, permits: usize) -> Option<OwnedPermit> {
         self.permits = self.permits.checked_sub(permits)?;
-        Some(OwnedPermit { semaphore: Arc::clone(&self.semaphore), permits })
+        let semaphore = Arc::clone(&self.semaphore);
+        Some(OwnedPermit { semaphore, permits, place: self.place })
     }
 
     /// Takes over the permits of `other`.
@@ -158,7 +169,7 @@ impl OwnedPermit {
     pub fn merge(&mut self, mut other: OwnedPermit) {
         assert_same(&self.semaphore, &other.semaphore);
         self.permits = sum(self.permits, other.permits);
-        other.permits = 0;
+        other.permits = mutation!("permits-merged-stay", 0, other.permits);
     }
 }
 
@@ -167,6 +178,8 @@ impl Drop for OwnedPermit {
     fn drop(&mut self) {
         if self.permits > 0 {
             self.semaphore.raw.release(self.permits);
+            // Not before: permits that the semaphore refuses, with a panic, are held for ever.
+            self.semaphore.ledger.given_back(self.permits, self.place);
         }
     }
 }

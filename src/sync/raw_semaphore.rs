@@ -76,7 +76,7 @@ const OVERTAKEN: usize = 1 << 3;
 /// The highest bit of the count: the first waiter is not overtaken any more.
 const BARRED: usize = 1 << 7;
 /// The number of permits stands above the count.
-const PERMIT: usize = 1 << 8;
+pub(super) const PERMIT: usize = 1 << 8;
 /// What the word says of the first waiter.
 const OF_FIRST: usize = (PERMIT - 1) & !(QUEUED | CLOSED);
 
@@ -134,6 +134,12 @@ impl RawSemaphore {
             let state = AtomicUsize::new(permits * PERMIT);
             RawSemaphore { state, waiters: Mutex::new(WaitList::new()) }
         }
+    }
+
+    /// The word, which nobody else uses any more: permits in units of [`PERMIT`], and flags.
+    #[inline]
+    pub(super) fn word(&mut self) -> &mut AtomicUsize {
+        &mut self.state
     }
 
     /// How many permits are free.

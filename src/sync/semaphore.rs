@@ -9,7 +9,8 @@ use std::task::Poll;
 
 use super::acquire::{Acquire, AcquireOwned};
 use super::permit::{OwnedPermit, Permit};
-use super::raw_semaphore::{MAX_PERMITS, RawSemaphore};
+use super::raw_semaphore::{MAX_PERMITS, PERMIT, RawSemaphore};
+use crate::platform::permits::{Ledger, Place};
 use crate::platform::sync::const_fn;
 use crate::waiter::{Turn, Waiter, block_on};
 
@@ -39,6 +40,7 @@ use crate::waiter::{Turn, Waiter, block_on};
 /// [`try_acquire`]: Semaphore::try_acquire
 pub struct Semaphore {
     pub(super) raw: RawSemaphore,
+    pub(super) ledger: Ledger,
 }
 
 impl Semaphore {
@@ -50,8 +52,10 @@ impl Semaphore {
         ///
         /// # Panics
         /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+        #[track_caller]
         pub fn new(permits: usize) -> Semaphore {
-            Semaphore { raw: RawSemaphore::new(permits) }
+            let ledger = Ledger::new(permits, Location::caller());
+            Semaphore { raw: RawSemaphore::new(permits), ledger }
         }
     }
 
@@ -71,14 +75,18 @@ impl Semaphore {
     /// ```
     #[doc(alias = "try_acquire_many")]
     #[inline]
+    #[track_caller]
     pub fn try_acquire(&self, permits: usize) -> Option<Permit<'_>> {
-        self.raw.try_acquire(permits).then(|| Permit::new(self, permits))
+        let place = Place::new(Location::caller());
+        self.raw.try_acquire(permits).then(|| Permit::new(self, permits, place))
     }
 
     /// As [`try_acquire`](Semaphore::try_acquire), with a permit that keeps the semaphore alive.
     #[doc(alias = "try_acquire_many_owned")]
+    #[track_caller]
     pub fn try_acquire_owned(self: Arc<Self>, permits: usize) -> Option<OwnedPermit> {
-        self.raw.try_acquire(permits).then(|| OwnedPermit::new(self, permits))
+        let place = Place::new(Location::caller());
+        self.raw.try_acquire(permits).then(|| OwnedPermit::new(self, permits, place))
     }
 
     /// Waits for so many permits. None is ready at once; more than there are wait until enough are
@@ -159,8 +167,9 @@ impl Semaphore {
             assert!(permits == wanted, "the waiter waits for {wanted} permits, not for {permits}");
         }
         let waker = waiter.own_waker();
+        let place = Place::new(Location::caller());
         match self.raw.poll_acquire(waiter, permits, &waker, Turn::Take) {
-            Poll::Ready(result) => Some(result.map(|()| Permit::new(self, permits))),
+            Poll::Ready(result) => Some(result.map(|()| Permit::new(self, permits, place))),
             Poll::Pending => None,
         }
     }
@@ -212,6 +221,7 @@ impl Semaphore {
     #[track_caller]
     pub fn add_permits(&self, permits: usize) {
         self.raw.release(permits);
+        self.ledger.added(permits);
     }
 
     /// Takes up to so many free permits away for good, and returns how many. What is gathered for a
@@ -225,7 +235,9 @@ impl Semaphore {
     /// assert_eq!(semaphore.forget_permits(2), 1);
     /// ```
     pub fn forget_permits(&self, permits: usize) -> usize {
-        self.raw.forget(permits)
+        let forgotten = self.raw.forget(permits);
+        self.ledger.forgotten(forgotten);
+        forgotten
     }
 
     /// How many permits are free. None is while they are gathered for a waiter.
@@ -269,6 +281,13 @@ fn assert_possible(permits: usize) {
         permits <= MAX_PERMITS,
         "{permits} permits are never there: a semaphore has at most {MAX_PERMITS}"
     );
+}
+
+impl Drop for Semaphore {
+    #[inline]
+    fn drop(&mut self) {
+        self.ledger.ended(self.raw.word(), PERMIT);
+    }
 }
 
 impl fmt::Debug for Semaphore {

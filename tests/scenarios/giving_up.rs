@@ -94,6 +94,23 @@ scenario!(a_reader_behind_a_writer, || {
     });
 });
 
+scenario!(a_request_that_was_served_and_is_not_wanted, || {
+    // As often as a waiter is overtaken before permits are gathered for it, and once more.
+    const TURNS: usize = 17;
+    runtime(1).run(|_io| async move {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut held = semaphore.try_acquire(1);
+        let waits = queued(Arc::clone(&semaphore).acquire_owned(1)).await;
+        for _ in 0..TURNS {
+            drop(held);
+            held = semaphore.try_acquire(1);
+        }
+        assert!(held.is_none(), "it was handed over");
+        assert_eq!((semaphore.available_permits(), semaphore.waiter_count()), (0, 0));
+        drop(waits);
+    });
+});
+
 scenario!(a_large_request_of_a_semaphore, || {
     runtime(2).run(|io| async move {
         at_each_poll(async |stop: Stop| {

@@ -189,6 +189,26 @@ scenario!(a_holder_that_panics_leaves_a_mutex_to_the_others, || {
     });
 });
 
+scenario!(permits_are_split_and_merged, || {
+    const PERMITS: usize = 3;
+    runtime(2).run(|io| async move {
+        let semaphore = Arc::new(Semaphore::new(PERMITS));
+        let mut all = Arc::clone(&semaphore).acquire_owned(PERMITS).await.unwrap();
+        let one = all.split(1).unwrap();
+        let task = io.spawn(async move {
+            yield_now().await;
+            one
+        });
+        let own = Arc::clone(&semaphore);
+        let other = io.spawn(async move { drop(own.acquire(PERMITS).await.unwrap()) });
+        all.merge(task.await.unwrap());
+        assert_eq!(all.permits(), PERMITS);
+        drop(all);
+        other.await.unwrap();
+        assert_eq!(semaphore.available_permits(), PERMITS);
+    });
+});
+
 scenario!(readers_are_in_together, || {
     const READERS: usize = 3;
     runtime(2).run(|io| async move {
