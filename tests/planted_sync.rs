@@ -1,6 +1,6 @@
 //! Bugs planted in locks, coordination and channels, each found by a stock scenario within a
-//! stated number of seeds; and the laws that nobody is overtaken without end and that permits are
-//! conserved, broken and caught.
+//! stated number of seeds; and the laws that nobody is overtaken without end, that permits are
+//! conserved and that no waker is leaked, broken and caught.
 
 #![cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
 
@@ -99,6 +99,14 @@ fn permits_that_are_merged_and_given_back_all_the_same() {
 fn permits_that_go_with_one_who_was_served() {
     let program = giving_up::a_request_that_was_served_and_is_not_wanted::program;
     permits_are_not_conserved("semaphore-keeps-what-was-served", program);
+}
+
+#[test]
+fn a_waker_that_is_leaked_where_it_has_no_use_any_more() {
+    let failure = found("discarded-waker-leaks", giving_up::a_mutex::program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("is not freed"), "{failure}");
+    assert!(failure.message().contains("giving_up.rs:"), "where it was spawned: {failure}");
 }
 
 #[test]

@@ -11,6 +11,8 @@
 //!    nobody runs who would wake it.
 //! 7. Permits are conserved: none is given back that was not held, and a semaphore that is dropped
 //!    has as many as it should.
+//! 8. Every waker is woken, replaced or dropped: where a run ends as it should, the tasks of
+//!    runtimes that have ended are freed.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -23,6 +25,7 @@ use std::time::Instant;
 
 use foldhash::fast::FixedState;
 
+use crate::cells::Cells;
 use crate::clock::virtual_time;
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
@@ -38,6 +41,7 @@ pub use crate::permits::PermitLedger;
 pub(crate) struct Laws {
     runtimes: Vec<RuntimeRecord>,
     tasks: HashMap<usize, TaskRecord, FixedState>,
+    cells: Cells,
     /// The threads that poll a task, and which: to find it without a search among all tasks. A
     /// thread may be there twice; what it began last comes last.
     polled: Vec<(u32, usize)>,
@@ -59,6 +63,7 @@ struct RuntimeRecord {
     tasks: u64,
     threads: u64,
     spawned: u64,
+    ended: bool,
 }
 
 struct TaskRecord {
@@ -72,8 +77,8 @@ struct TaskRecord {
 /// How a task is called in reports. Tasks of a runtime are numbered in the order of spawning.
 #[derive(Clone)]
 pub(crate) struct TaskName {
-    runtime: u32,
-    number: u64,
+    pub(crate) runtime: u32,
+    pub(crate) number: u64,
     name: Option<Arc<str>>,
 }
 
@@ -112,6 +117,13 @@ impl Laws {
                 )
             },
         )
+    }
+
+    /// What is wrong at the end of a run that nothing cut short, when each thread has ended.
+    pub(crate) fn at_end(&self) -> Option<String> {
+        let has_ended =
+            |runtime: u32| self.runtimes.get(runtime as usize).is_some_and(|it| it.ended);
+        self.cells.at_end(has_ended)
     }
 
     /// A line for each task that has not ended.
@@ -180,6 +192,7 @@ pub fn runtime_started() -> u32 {
 pub fn runtime_ended(runtime: u32) {
     let broken = with_laws(|laws, _| {
         let record = laws.runtime(runtime);
+        record.ended = true;
         let (tasks, threads) = (record.tasks, record.threads);
         (tasks + threads > 0).then(|| {
             format!("runtime {runtime} has ended, and {tasks} tasks and {threads} threads live on")
@@ -212,6 +225,7 @@ pub fn task_spawned(
         record.tasks += 1;
         record.spawned += 1;
         let name = TaskName { runtime, number: record.spawned, name: name.map(Arc::from) };
+        laws.cells.allocated(task, name.clone(), place);
         let record = TaskRecord { name, place, poller: None, queued: false, waits_for: None };
         laws.tasks.insert(task, record);
     });
@@ -225,6 +239,11 @@ pub fn task_ended(task: usize) {
             record.tasks = record.tasks.saturating_sub(1);
         }
     });
+}
+
+/// The memory of a task is freed: nothing refers to it any more.
+pub fn task_freed(task: usize) {
+    with_laws(|laws, _| laws.cells.freed(task));
 }
 
 /// A task comes into a queue; `shared` says whether every worker can serve that.

@@ -62,6 +62,7 @@ pub mod sync;
 pub mod thread;
 
 mod allocator;
+mod cells;
 mod choice;
 mod decide;
 mod disk;

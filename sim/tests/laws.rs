@@ -92,6 +92,7 @@ fn no_task_outlives_its_runtime() {
     keeps(|| {
         let runtime = runtime(1);
         laws::task_ended(1);
+        laws::task_freed(1);
         laws::runtime_ended(runtime);
     });
 }
@@ -230,5 +231,25 @@ fn permits_are_conserved() {
         ledger.ended(3);
         ledger.lost(1, here);
         ledger.ended(3);
+    });
+}
+
+#[test]
+fn every_waker_is_woken_replaced_or_dropped() {
+    breaks("task 1 of runtime 0, spawned at sim/tests/laws.rs:", || {
+        let runtime = runtime(1);
+        laws::task_ended(1);
+        laws::runtime_ended(runtime);
+    });
+    keeps(|| {
+        let runtime = runtime(1);
+        laws::task_ended(1);
+        laws::runtime_ended(runtime);
+        // A handle may be held for longer than the runtime lives.
+        laws::task_freed(1);
+    });
+    // A runtime that has not ended may hold wakers.
+    keeps(|| {
+        runtime(1);
     });
 }

@@ -31,6 +31,8 @@ events! {
     );
     /// A task has ended: its future is dropped.
     fn task_ended(task: usize);
+    /// The memory of a task is freed: no waker and no handle refers to it.
+    fn task_freed(task: usize);
     /// A task comes into a queue; `shared` says whether every worker can serve that.
     fn task_queued(runtime: u32, task: usize, shared: bool);
     /// It leaves that queue.

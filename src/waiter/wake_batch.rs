@@ -4,6 +4,8 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::platform::mutation::mutation;
+
 /// How many wakers are gathered before they are called.
 const CAPACITY: usize = 32;
 
@@ -18,7 +20,7 @@ pub(crate) fn wake(waker: Option<Waker>) {
 /// Drops a waker that has no use any more. The caller holds no lock of a list.
 pub(crate) fn discard(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        contain(|| drop(waker));
+        contain(|| mutation!("discarded-waker-leaks", drop(waker), mem::forget(waker)));
     }
 }
 

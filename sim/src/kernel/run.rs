@@ -323,6 +323,14 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
         state.stop = Some(Stop { kind, message, threads, tasks, places });
     }
+    // Where a thread was abandoned, what it owns is leaked, and nobody's fault.
+    if state.stop.is_none()
+        && abandoned == 0
+        && let Some(message) = state.laws.at_end()
+    {
+        let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
+        state.stop = Some(Stop { kind: FailureKind::Law, message, threads, tasks, places });
+    }
     state.counters.abandoned = abandoned;
     state.counters.allocations = allocations;
     state.counters.decisions = state.decider.decisions();

@@ -173,6 +173,7 @@ unsafe fn take_output<F: Future>(header: NonNull<Header>, to: *mut ()) {
 /// # Safety
 /// See [`Vtable::free`].
 unsafe fn free<F: Future>(header: NonNull<Header>) {
+    probe::task_freed(header.as_ptr().addr());
     // SAFETY: made by `Box::leak`, and nobody has a reference any more (rule 5).
     drop(unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) });
 }
