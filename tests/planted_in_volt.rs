@@ -56,6 +56,22 @@ fn a_shut_down_that_leaves_tasks() {
 }
 
 #[test]
+fn a_row_of_tasks_from_the_slot_that_does_not_end() {
+    let program = scenarios::wakes::two_tasks_that_wake_each_other_keep_no_third_waiting::program;
+    let failure = found("worker-renews-lifo-turns", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("without a look at its own ring"), "{failure}");
+}
+
+#[test]
+fn tasks_from_outside_overlooked_while_there_are_others() {
+    let program = scenarios::stealing::a_full_ring_overflows_and_loses_nothing::program;
+    let failure = found("worker-overlooks-the-injection", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Law, "{failure}");
+    assert!(failure.message().contains("without a look at the queue from outside"), "{failure}");
+}
+
+#[test]
 fn a_wake_up_while_polled_forgotten() {
     let program = scenarios::wakes::tasks_wake_each_other_in_turn::program;
     let failure = found("task-wake-while-polled", 500, program);

@@ -13,6 +13,7 @@
 //!    has as many as it should.
 //! 8. Every waker is woken, replaced or dropped: where a run ends as it should, the tasks of
 //!    runtimes that have ended are freed.
+//! 9. A task that is ready waits for a bounded number of polls by the worker that is to take it.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -31,6 +32,7 @@ use crate::failure::FailureKind;
 use crate::fairness::Fairness;
 use crate::kernel::thread_table::show;
 use crate::kernel::{self, Counters};
+use crate::patience::Patience;
 use crate::timeliness::{Sleep, Timeliness};
 
 pub use crate::permits::PermitLedger;
@@ -49,6 +51,7 @@ pub(crate) struct Laws {
     /// What the system has under way, by addresses that stay the same until it has completed.
     operations: BTreeSet<usize>,
     timeliness: Timeliness,
+    patience: Patience,
     /// Stands for runtimes of outside, of which nothing is asked.
     stranger: RuntimeRecord,
 }
@@ -298,6 +301,27 @@ pub fn worker_unparked(runtime: u32, wheel: usize) {
     });
 }
 
+/// The running thread serves as a worker from now on: how often it may poll between two looks at
+/// its own ring, and at the queue that all workers share.
+pub fn worker_begins(own: u32, shared: u32) {
+    with_laws(|laws, thread| laws.patience.begins(thread, own, shared));
+}
+
+/// The running thread serves as a worker no more.
+pub fn worker_ends() {
+    with_laws(|laws, thread| laws.patience.ends(thread));
+}
+
+/// The worker looks at its own ring for a task to poll, and takes the oldest.
+pub fn worker_looked_at_own() {
+    with_laws(|laws, thread| laws.patience.looked_at_own(thread));
+}
+
+/// The worker looks at the shared queue for a task to poll, and takes the oldest.
+pub fn worker_looked_at_shared() {
+    with_laws(|laws, thread| laws.patience.looked_at_shared(thread));
+}
+
 /// A worker begins to poll a task.
 pub fn poll_begins(task: usize) {
     let broken = with_laws(|laws, thread| {
@@ -308,7 +332,7 @@ pub fn poll_begins(task: usize) {
         }
         record.waits_for = None;
         laws.polled.push((thread, task));
-        None
+        laws.patience.polled(thread, &record.name)
     });
     fail(broken.flatten());
     count(|counters| counters.polls += 1);

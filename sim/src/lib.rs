@@ -74,6 +74,7 @@ mod interruption;
 mod kernel;
 mod local;
 mod network;
+mod patience;
 mod permits;
 mod runner;
 mod shrink;

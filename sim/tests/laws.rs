@@ -253,3 +253,42 @@ fn every_waker_is_woken_replaced_or_dropped() {
         runtime(1);
     });
 }
+
+#[test]
+fn a_task_that_is_ready_waits_for_a_bounded_number_of_polls() {
+    let polls = |times: usize| {
+        for _ in 0..times {
+            laws::poll_begins(1);
+            laws::poll_ends(1);
+        }
+    };
+    let words =
+        "has polled 4 tasks, the last of them task 1 of runtime 0, without a look at its own";
+    breaks(words, move || {
+        runtime(1);
+        laws::worker_begins(3, 5);
+        polls(3);
+        laws::worker_looked_at_shared();
+        polls(1);
+    });
+    breaks("has polled 6 tasks", move || {
+        runtime(1);
+        laws::worker_begins(3, 5);
+        polls(3);
+        laws::worker_looked_at_own();
+        polls(3);
+    });
+    keeps(move || {
+        runtime(1);
+        laws::worker_begins(3, 5);
+        polls(3);
+        laws::worker_looked_at_own();
+        polls(2);
+        laws::worker_looked_at_shared();
+        polls(1);
+        // Another thread is no worker, nor is this one any more.
+        thread::spawn(move || polls(10)).join().unwrap();
+        laws::worker_ends();
+        polls(10);
+    });
+}

@@ -44,6 +44,15 @@ events! {
     fn worker_parked(runtime: u32, wheel: usize, start: Instant, until: Option<Instant>);
     /// It is awake again.
     fn worker_unparked(runtime: u32, wheel: usize);
+    /// The running thread serves as a worker from now on: how often it may poll between two looks
+    /// at its own ring, and at the queue that all workers share.
+    fn worker_begins(own: u32, shared: u32);
+    /// The running thread serves as a worker no more.
+    fn worker_ends();
+    /// The worker looks at its own ring for a task to poll, and takes the oldest.
+    fn worker_looked_at_own();
+    /// The worker looks at the shared queue for a task to poll, and takes the oldest.
+    fn worker_looked_at_shared();
     /// A worker begins to poll a task.
     fn poll_begins(task: usize);
     /// It has polled the task.

@@ -49,6 +49,11 @@ impl Pace {
         }
     }
 
+    /// The most polls between two looks at the queue from outside.
+    pub(crate) fn longest_interval(&self) -> u32 {
+        if self.fixed { self.interval } else { MOST_INTERVAL }
+    }
+
     /// Counts a poll; whether the queue from outside comes first.
     #[inline]
     pub(crate) fn is_injection_due(&mut self) -> bool {

@@ -317,6 +317,7 @@ impl Scheduler {
 
     /// The first task of the worker's own ring. Only the worker itself calls this.
     pub(crate) fn pop_local(&self, worker: usize) -> Option<Notified> {
+        probe::worker_looked_at_own();
         // SAFETY: as in `push_local`.
         let queued = unsafe { self.workers[worker].ring.pop() }?;
         probe::task_dequeued(self.number, queued.task.address(), false);
@@ -344,6 +345,7 @@ impl Scheduler {
     /// A fair share of what came from outside: the first task comes out, the others go into the
     /// worker's ring.
     pub(crate) fn take_injected(&self, worker: usize) -> Option<Notified> {
+        probe::worker_looked_at_shared();
         let ring = &self.workers[worker].ring;
         let fair = self.injection.len() / self.config.workers + 1;
         // Half of the ring stays free for what the tasks wake.

@@ -34,6 +34,9 @@ use crate::waiter::parker::Parker;
 /// Tasks in a row that come from the LIFO slot: two that wake each other must not keep the
 /// others waiting.
 const LIFO_POLLS: u32 = 3;
+/// The most polls between two looks at the ring, that of the task which the first one found among
+/// them: tasks from the LIFO slot, and one from outside before each of them and before the look.
+const RING_POLLS: u32 = 2 * (LIFO_POLLS + 1);
 /// How long the sentinel sleeps at first, and at most.
 const SENTINEL_FIRST: Duration = Duration::from_millis(1);
 const SENTINEL_MOST: Duration = Duration::from_secs(1);
@@ -206,21 +209,26 @@ impl Wake for Root {
 impl Drop for Worker<'_> {
     /// However the thread leaves, nobody must think that it still searches.
     fn drop(&mut self) {
+        probe::worker_ends();
         self.stop_searching();
     }
 }
 
 impl<'a> Worker<'a> {
     fn new(scheduler: &'a Arc<Scheduler>, number: usize) -> Worker<'a> {
+        let config = scheduler.config();
+        let pace = Pace::new(config.global_queue_interval, config.event_interval);
+        let shared_polls = pace.longest_interval();
+        // Tasks from outside may come first at every poll: then those of the ring may wait for
+        // ever, as the program has asked for.
+        let ring_polls = if shared_polls > 1 { RING_POLLS } else { u32::MAX };
+        probe::worker_begins(ring_polls, shared_polls);
         Worker {
             scheduler,
             number,
             searching: false,
             lifo_polls: 0,
-            pace: Pace::new(
-                scheduler.config().global_queue_interval,
-                scheduler.config().event_interval,
-            ),
+            pace,
             sentinel: SENTINEL_FIRST,
             seen_polls: Vec::new(),
         }
@@ -251,12 +259,16 @@ impl<'a> Worker<'a> {
     }
 
     fn next_task(&mut self) -> Option<Notified> {
-        // A task from outside does not end the turn of the LIFO slot: looks at them may come sooner
-        // than that ends, and those in the ring would wait for ever.
-        if self.pace.is_injection_due()
-            && let Some(task) = self.scheduler.take_injected(self.number)
-        {
-            return Some(task);
+        let is_due = self.pace.is_injection_due();
+        if mutation!("worker-overlooks-the-injection", is_due, false) {
+            // No new row of LIFO polls: if the looks came sooner than a row ends, none would end,
+            // and the ring would wait for ever.
+            if mutation!("worker-renews-lifo-turns", false, true) {
+                self.lifo_polls = 0;
+            }
+            if let Some(task) = self.scheduler.take_injected(self.number) {
+                return Some(task);
+            }
         }
         if self.lifo_polls < LIFO_POLLS {
             if let Some(task) = self.scheduler.take_lifo(self.number) {

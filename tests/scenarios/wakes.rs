@@ -1,6 +1,7 @@
 //! No wake-up is lost, wherever it comes from and whatever the task does meanwhile.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -51,6 +52,39 @@ scenario!(tasks_wake_each_other_in_turn, || {
             flags.1.wait().await;
         }
         task.await.unwrap();
+    });
+});
+
+scenario!(two_tasks_that_wake_each_other_keep_no_third_waiting, || {
+    const TURNS: u32 = 40;
+    runtime(1).run(|io| async move {
+        let flags = Arc::new((Flag::default(), Flag::default()));
+        let own = Arc::clone(&flags);
+        let answers = io.spawn(async move {
+            for _ in 0..=TURNS {
+                own.0.wait().await;
+                own.1.set();
+            }
+        });
+        let spawner = io.clone();
+        let asks = io.spawn(async move {
+            flags.0.set();
+            flags.1.wait().await;
+            let has_run = Arc::new(AtomicBool::new(false));
+            let own = Arc::clone(&has_run);
+            // The other one takes its place in the slot.
+            let third = spawner.spawn(async move { own.store(true, Ordering::Relaxed) });
+            let mut turns_before = 0;
+            for _ in 0..TURNS {
+                flags.0.set();
+                flags.1.wait().await;
+                turns_before += u32::from(!has_run.load(Ordering::Relaxed));
+            }
+            third.await.unwrap();
+            turns_before
+        });
+        assert!(asks.await.unwrap() < TURNS, "the third runs after the last turn");
+        answers.await.unwrap();
     });
 });
 
