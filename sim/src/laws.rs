@@ -14,6 +14,8 @@
 //! 8. Every waker is woken, replaced or dropped: where a run ends as it should, the tasks of
 //!    runtimes that have ended are freed.
 //! 9. A task that is ready waits for a bounded number of polls by the worker that is to take it.
+//! 10. No descriptor that a runtime has for itself, no slot of a ring's table and no place of a
+//!     driver's outlives it.
 //!
 //! The events are no scheduling points, take no decision and go into no hash. On ordinary threads
 //! they do nothing.
@@ -28,6 +30,7 @@ use foldhash::fast::FixedState;
 
 use crate::cells::Cells;
 use crate::clock::virtual_time;
+use crate::descriptors::{self, Open};
 use crate::failure::FailureKind;
 use crate::fairness::Fairness;
 use crate::kernel::thread_table::show;
@@ -122,11 +125,16 @@ impl Laws {
         )
     }
 
-    /// What is wrong at the end of a run that nothing cut short, when each thread has ended.
-    pub(crate) fn at_end(&self) -> Option<String> {
+    /// What is wrong at the end of a run that nothing cut short, when each thread has ended, and so
+    /// much is open.
+    pub(crate) fn at_end(&self, open: &Open) -> Option<String> {
         let has_ended =
             |runtime: u32| self.runtimes.get(runtime as usize).is_some_and(|it| it.ended);
-        self.cells.at_end(has_ended)
+        let ended = self.runtimes.iter().filter(|runtime| runtime.ended).count();
+        let may_keep_open = ended == 0 || ended < self.runtimes.len();
+        let left_open = || if may_keep_open { None } else { open.at_end() };
+        // The memory of a task has a handle of its runtime, so the cause comes first.
+        self.cells.at_end(has_ended).or_else(left_open)
     }
 
     /// A line for each task that has not ended.
@@ -408,6 +416,16 @@ pub fn memory_given_back(operation: usize) {
         })
     });
     fail(broken.flatten());
+}
+
+/// A worker closes its ring, and so many slots of its table are taken.
+pub fn ring_closed(operations: usize) {
+    fail(with_laws(|_, _| descriptors::ring_closed(operations)).flatten());
+}
+
+/// A driver ends, and so many places of its table are taken.
+pub fn driver_ended(sources: usize) {
+    fail(with_laws(|_, _| descriptors::driver_ended(sources)).flatten());
 }
 
 /// A timer is armed, or armed anew; `deadline` is in nanoseconds on the clock of its wheel.

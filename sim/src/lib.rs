@@ -65,6 +65,7 @@ mod allocator;
 mod cells;
 mod choice;
 mod decide;
+mod descriptors;
 mod disk;
 mod environment;
 mod failure;

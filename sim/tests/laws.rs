@@ -2,9 +2,13 @@
 //! runtime that keeps it. Those that Volt's own code can be made to break are broken there too: see
 //! Volt's `tests/planted_in_volt.rs` and `tests/planted_sync.rs`.
 
+use std::mem;
 use std::panic::Location;
 use std::time::Duration;
 
+use volt_sim::fs::File;
+use volt_sim::net::Poller;
+use volt_sim::ring::Ring;
 use volt_sim::{Failure, FailureKind, Report, Sim, clock, laws, thread};
 
 fn run(f: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
@@ -290,5 +294,43 @@ fn a_task_that_is_ready_waits_for_a_bounded_number_of_polls() {
         thread::spawn(move || polls(10)).join().unwrap();
         laws::worker_ends();
         polls(10);
+    });
+}
+
+#[test]
+fn no_descriptor_outlives_its_runtime() {
+    let ended = || laws::runtime_ended(laws::runtime_started());
+    breaks("1 pollers are open", move || {
+        ended();
+        mem::forget(Poller::new().unwrap());
+    });
+    breaks("1 rings are open", move || {
+        ended();
+        mem::forget(Ring::new(1).unwrap());
+    });
+    keeps(move || {
+        ended();
+        drop((Poller::new().unwrap(), Ring::new(1).unwrap()));
+    });
+    // A file is the program's own, and may have a handle of the runtime.
+    keeps(move || {
+        ended();
+        mem::forget((Poller::new().unwrap(), File::create("/file").unwrap()));
+    });
+    // Another runtime has not ended.
+    keeps(move || {
+        ended();
+        laws::runtime_started();
+        mem::forget(Poller::new().unwrap());
+    });
+}
+
+#[test]
+fn no_slot_of_a_table_outlives_what_it_is_for() {
+    breaks("2 slots of its table are taken", || laws::ring_closed(2));
+    breaks("1 places of its table are taken", || laws::driver_ended(1));
+    keeps(|| {
+        laws::ring_closed(0);
+        laws::driver_ended(0);
     });
 }

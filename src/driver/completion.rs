@@ -35,6 +35,8 @@ use tracing::warn;
 use super::flight::{Flight, Landing, Payload};
 use super::operations::Operations;
 use super::{Direction, Driver, Registration};
+use crate::platform::mutation::mutation;
+use crate::platform::probe;
 use crate::platform::ring::{Completion, Ring, RingSignal};
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
@@ -210,10 +212,11 @@ impl Completions {
     /// # Panics
     /// As [`Completions::turn`].
     pub(crate) fn close(&self) {
-        while self.is_busy() {
+        while mutation!("ring-closes-over-operations", self.is_busy(), false) {
             self.turn(true);
         }
         let mut own = self.own.lock();
+        probe::ring_closed(own.operations.taken());
         let ring = own.ring.take();
         // What was short may be there for the next thread.
         own.failed = false;

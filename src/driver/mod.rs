@@ -53,6 +53,7 @@ pub(crate) use readiness::Direction;
 pub(crate) use registration::{Registration, Waiting};
 
 use crate::platform::net::{Events, PollWaker, Poller, Registrar, Source};
+use crate::platform::probe;
 use crate::platform::sync::Mutex;
 use crate::waiter::WakeBatch;
 use gate::Gate;
@@ -186,6 +187,12 @@ impl Driver {
     pub(crate) fn close(&self) {
         let mut wakes = WakeBatch::new();
         self.sources.close(|readiness| readiness.shut_down(&mut wakes));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        probe::driver_ended(self.sources.taken());
     }
 }
 

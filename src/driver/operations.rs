@@ -47,6 +47,11 @@ impl Operations {
         self.free.len() == self.slots.len()
     }
 
+    /// Of how many slots completions are to come.
+    pub(super) fn taken(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// The token of an operation that is to be submitted.
     pub(super) fn insert(&mut self, operation: Arc<dyn Landing>) -> u64 {
         let index = self.free.pop().unwrap_or_else(|| {

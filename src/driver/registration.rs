@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use super::Driver;
 use super::readiness::{Direction, Readiness, Ticket, Waiter};
+use crate::platform::mutation::mutation;
 use crate::platform::net::{SHORT_TRANSFER_DRAINS, Source};
 
 /// A source, for as long as the driver watches it. Dropping it ends the watch, then closes the
@@ -45,7 +46,9 @@ impl<S: Source> Registration<S> {
     fn end(&mut self) -> Option<io::Result<S>> {
         let mut source = self.source.take()?;
         let deregistered = self.driver.registrar.deregister(&mut source);
-        drop(self.driver.sources.remove(self.token));
+        if mutation!("registration-keeps-its-place", true, false) {
+            drop(self.driver.sources.remove(self.token));
+        }
         self.readiness.abandon();
         Some(deregistered.map(|()| source))
     }

@@ -100,6 +100,13 @@ impl<T> Slab<T> {
         Ok(token(index, 0))
     }
 
+    /// How many places are taken.
+    pub(super) fn taken(&mut self) -> usize {
+        let table = self.table.get_mut();
+        // Not to be trusted to be no fewer: the count is for a law.
+        table.places.len().saturating_sub(table.free.len())
+    }
+
     /// Ends what `token` stands for, and gives it; `None` if it stands for nothing any more.
     pub(super) fn remove(&self, token: usize) -> Option<Arc<T>> {
         let mut table = self.table.lock();

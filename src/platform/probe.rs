@@ -74,6 +74,10 @@ events! {
     fn operation_completed(operation: usize);
     /// The memory that goes with an operation is freed, or is its owner's again.
     fn memory_given_back(operation: usize);
+    /// A worker closes its ring, and so many slots of its table are taken.
+    fn ring_closed(operations: usize);
+    /// A driver ends, and so many places of its table are taken.
+    fn driver_ended(sources: usize);
     /// A timer is armed, or armed anew; `deadline` is in nanoseconds on the clock of its wheel.
     fn timer_armed(wheel: usize, timer: usize, deadline: u64);
     /// It waits no more, and has not fired.

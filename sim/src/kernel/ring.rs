@@ -75,6 +75,11 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.table.len()
+    }
+
     /// The operation on `ring` that was submitted as `token`.
     fn find(&self, ring: u32, token: u64) -> Option<u64> {
         let mut own = self.under_way.iter().filter(|(_, entry)| entry.ring == ring);

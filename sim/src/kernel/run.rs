@@ -26,6 +26,7 @@ use super::{
 };
 use crate::decide::tape::Recorder;
 use crate::decide::{Decider, Dfs, Guide, HandOffs, Prepared, Profile, Strategy};
+use crate::descriptors::Open;
 use crate::disk::Disks;
 use crate::failure::FailureKind;
 use crate::interruption::{Interrupt, Points};
@@ -323,10 +324,17 @@ fn finish(world: World, strategy: String, began: Instant) -> Outcome {
         let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
         state.stop = Some(Stop { kind, message, threads, tasks, places });
     }
+    let open = Open {
+        pollers: state.net.open_pollers(),
+        rings: state.rings.open(),
+        of_programs: state.net.open_sockets()
+            + state.net.open_receivers()
+            + state.disks.open_files(),
+    };
     // Where a thread was abandoned, what it owns is leaked, and nobody's fault.
     if state.stop.is_none()
         && abandoned == 0
-        && let Some(message) = state.laws.at_end()
+        && let Some(message) = state.laws.at_end(&open)
     {
         let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
         state.stop = Some(Stop { kind: FailureKind::Law, message, threads, tasks, places });

@@ -249,6 +249,11 @@ impl Net {
         self.pollers.len()
     }
 
+    /// How many receivers of signals the programs of all hosts have not closed.
+    pub(crate) fn open_receivers(&self) -> usize {
+        self.signals.open()
+    }
+
     /// Cuts two hosts off from each other: what they send, and what is on its way, is lost. A
     /// host cannot be cut off from itself.
     pub(crate) fn partition(&mut self, a: HostId, b: HostId) {

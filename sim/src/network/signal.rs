@@ -28,6 +28,11 @@ pub(super) struct Receivers {
 }
 
 impl Receivers {
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.table.len()
+    }
+
     /// What the programs of `host` have not closed, one description each.
     pub(super) fn leftovers(&self, host: HostId) -> impl Iterator<Item = String> {
         let held = self.table.values().filter(move |receiver| receiver.host == host);
