@@ -41,7 +41,8 @@ impl Cells {
     /// The run has ended, and each thread with it: what is wrong, if there is a task left of a
     /// runtime that `has_ended`.
     pub(crate) fn at_end(&self, has_ended: impl Fn(u32) -> bool) -> Option<String> {
-        let left = || self.allocated.values().filter(|cell| has_ended(cell.name.runtime));
+        let has_ended = &has_ended;
+        let left = || self.allocated.values().filter(move |cell| has_ended(cell.name.runtime));
         // Not the first by address: that would differ from one process to the next.
         let Cell { name, place } = left().min_by_key(|it| (it.name.runtime, it.name.number))?;
         let others = match left().count() - 1 {
