@@ -103,7 +103,7 @@ impl<T> Slab<T> {
     /// How many places are taken.
     pub(super) fn taken(&mut self) -> usize {
         let table = self.table.get_mut();
-        // Not to be trusted to be no fewer: the count is for a law.
+        // Saturating: a planted bug may free a place twice.
         table.places.len().saturating_sub(table.free.len())
     }
 
