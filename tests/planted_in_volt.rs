@@ -12,6 +12,7 @@ mod scenarios {
     pub mod cancellation;
     pub mod groups;
     pub mod many_tasks;
+    pub mod ring_receives;
     pub mod rings;
     pub mod shutdown;
     pub mod stealing;
@@ -37,6 +38,25 @@ fn the_second_look_before_parking_deleted() {
     let failure = found("worker-no-second-look", 500, program);
     assert_eq!(failure.kind(), FailureKind::Law);
     assert!(failure.message().contains("lost wake-up"), "{failure}");
+}
+
+#[test]
+fn bytes_of_a_dropped_receive_lost() {
+    let program = scenarios::ring_receives::dropped_reads_lose_no_byte::program;
+    let failure = found("leftover-loses-bytes", 500, program);
+    assert_eq!(failure.kind(), FailureKind::Panic);
+}
+
+#[test]
+fn a_dropped_receive_that_is_expected_for_ever() {
+    let program = scenarios::ring_receives::dropped_reads_lose_no_byte::program;
+    found("leftover-expects-for-ever", 500, program);
+}
+
+#[test]
+fn a_ring_that_ends_without_cancelling_receives() {
+    let program = scenarios::ring_receives::a_read_outlives_the_run_that_began_it::program;
+    found("ring-ends-with-receives", 500, program);
 }
 
 #[test]
@@ -122,10 +142,9 @@ fn a_buffer_freed_while_the_kernel_reads_into_it() {
 }
 
 #[test]
-fn a_ring_left_without_a_second_look() {
-    let program = scenarios::rings::many_tasks_read_and_write::program;
-    let failure = found("ring-no-second-look", 500, program);
-    assert_eq!(failure.kind(), FailureKind::Deadlock);
+fn a_worker_in_its_ring_forgotten() {
+    let program = scenarios::ring_receives::workers_that_wait_in_their_rings_are_woken::program;
+    found("sleeper-forgets-the-ring", 500, program);
 }
 
 #[test]

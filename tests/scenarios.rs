@@ -21,6 +21,7 @@ mod scenarios {
     mod misbehaving_peers;
     mod panics;
     mod repeated_runs;
+    mod ring_receives;
     mod rings;
     #[cfg(feature = "macros")]
     mod selecting;

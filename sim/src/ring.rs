@@ -1,5 +1,5 @@
-//! A completion queue for files, as Linux's `io_uring` is one: operations are submitted, and
-//! complete later, in any order.
+//! A completion queue for files and connections, as Linux's `io_uring` is one: operations are
+//! submitted, and complete later, in any order.
 //!
 //! What follows from decisions of the seed: how late an operation is, so which overtakes which;
 //! whether it transfers less than it could; whether it is refused for no fault of its own, as the
@@ -31,14 +31,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::Location;
+use std::time::Duration;
 
 use crate::fs::File;
 use crate::kernel::World;
 use crate::kernel::event::{Operation, OperationKind};
-use crate::kernel::ring::Request;
+use crate::kernel::ring::{Done, Request};
 use crate::kernel::thread_table::WaitFor;
-use crate::net::Poller;
 use crate::net::handle::{Handle, running_world};
+use crate::net::{Poller, TcpStream};
+use crate::network::SocketId;
+use crate::thread::deadline_in;
 
 /// What has become of an operation.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ enum Unsubmitted {
     Read { file: u32, length: usize, offset: u64 },
     Write { file: u32, bytes: Vec<u8>, offset: u64 },
     Sync { file: u32, data_only: bool },
+    Receive { socket: SocketId, length: usize },
     Cancel { target: u64 },
 }
 
@@ -82,6 +86,7 @@ impl From<Unsubmitted> for Request {
             Unsubmitted::Sync { file, data_only } => {
                 Request::Sync { file: Handle(file), data_only }
             }
+            Unsubmitted::Receive { socket, length } => Request::Receive { socket, length },
             Unsubmitted::Cancel { target } => Request::Cancel { target },
         }
     }
@@ -122,6 +127,13 @@ impl Ring {
     /// Has a file made durable, once [`turn`](Ring::turn) is called; false if there is no room.
     pub fn sync(&mut self, token: u64, file: &File, data_only: bool) -> bool {
         self.push(token, Some(file), Unsubmitted::Sync { file: file.number(), data_only })
+    }
+
+    /// Has up to `length` bytes received, once [`turn`](Ring::turn) is called, and when there are
+    /// any or the stream ends; false if there is no room. The connection must not be closed before
+    /// the receive has completed.
+    pub fn receive(&mut self, token: u64, socket: &TcpStream, length: usize) -> bool {
+        self.push(token, None, Unsubmitted::Receive { socket: socket.id(), length })
     }
 
     /// Has the operation that was submitted as `target` given up, if that can be; false if there
@@ -171,7 +183,7 @@ impl Ring {
 
     /// Submits what there is, as much of it as the kernel takes, and gives what has completed; if
     /// `waits`, waits for a completion when there is none, all is submitted and something is under
-    /// way.
+    /// way that waits for no peer.
     ///
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.
@@ -192,21 +204,61 @@ impl Ring {
             world.block(WaitFor::Time, Some(at));
             done = world.ring_take(number);
         }
-        let completions: Vec<Completion> = done
-            .into_iter()
-            .map(|done| {
-                self.files.remove(&done.token);
-                let result = done.result.map_err(io::Error::from);
-                Completion { token: done.token, result, bytes: done.bytes }
-            })
-            .collect();
+        let completions = self.completions(done);
         world.complete(operation, completions.len() as u64);
         Ok(completions)
     }
 
-    /// What tells a [`Poller`] of completions.
-    pub fn signal(&self) -> RingSignal {
-        RingSignal(self.handle.clone())
+    /// Submits what there is, as much of it as the kernel takes, and, if that is all and nothing has
+    /// completed, waits for at most `timeout` for a completion, for a [`RingWaker`], or for something
+    /// that `poller` has to tell. Gives what has
+    /// completed, and whether `poller` has had something to tell since the last wait that asked for
+    /// it. May return early, and without anything.
+    ///
+    /// # Errors
+    /// `Unsupported` on an ordinary thread. In another world, that run fails.
+    #[track_caller]
+    pub fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        poller: Option<&Poller>,
+    ) -> io::Result<(Vec<Completion>, bool)> {
+        let place = Location::caller();
+        let world = self.handle.enter(place)?;
+        let number = self.handle.number;
+        let poller = match poller {
+            Some(poller) => Some(poller.enter()?.1),
+            None => None,
+        };
+        let operation = Operation::new(OperationKind::Ring, number, place);
+        world.point(operation);
+        self.submit_to(world);
+        let may_block = world.ring_watch(number, poller)
+            && timeout != Some(Duration::ZERO)
+            && self.unsubmitted.is_empty();
+        if may_block && !world.wakes_spuriously() {
+            let deadline = timeout.map(|timeout| deadline_in(world, timeout));
+            world.block(WaitFor::Ring(number), deadline);
+        }
+        let told = world.ring_told(number, poller.is_some());
+        let done = world.ring_take(number);
+        let completions = self.completions(done);
+        world.complete(operation, (completions.len() as u64) << 1 | u64::from(told));
+        Ok((completions, told))
+    }
+
+    /// What is done, for the program.
+    fn completions(&mut self, done: Vec<Done>) -> Vec<Completion> {
+        let completion = |Done { token, result, bytes }| {
+            self.files.remove(&token);
+            Completion { token, result, bytes }
+        };
+        done.into_iter().map(completion).collect()
+    }
+
+    /// What ends a [`wait`](Ring::wait) from another thread.
+    pub fn waker(&self) -> RingWaker {
+        RingWaker(self.handle.clone())
     }
 }
 
@@ -220,39 +272,22 @@ impl Drop for Ring {
     }
 }
 
-/// Tells a [`Poller`] of the completions of a [`Ring`].
+/// Ends a wait in its [`Ring`].
 #[derive(Debug)]
-pub struct RingSignal(Handle);
+pub struct RingWaker(Handle);
 
-impl RingSignal {
-    /// Has `poller` tell of each completion under `token`, as readable, and at once of those that
-    /// are there.
+impl RingWaker {
+    /// Ends the wait that is going on, or else the next one.
     ///
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.
     #[track_caller]
-    pub fn watch(&self, poller: &Poller, token: usize) -> io::Result<()> {
-        let place = Location::caller();
-        let world = self.0.enter(place)?;
-        let (_, poller) = poller.enter()?;
-        let operation = Operation::new(OperationKind::Ring, self.0.number, place);
-        world.point(operation);
-        world.ring_watch(self.0.number, (poller, token));
-        world.complete(operation, 0);
-        Ok(())
-    }
-
-    /// Has nothing more told, not even what was not taken yet.
-    ///
-    /// # Errors
-    /// `Unsupported` on an ordinary thread. In another world, that run fails.
-    #[track_caller]
-    pub fn unwatch(&self) -> io::Result<()> {
+    pub fn wake(&self) -> io::Result<()> {
         let place = Location::caller();
         let world = self.0.enter(place)?;
         let operation = Operation::new(OperationKind::Ring, self.0.number, place);
         world.point(operation);
-        world.ring_unwatch(self.0.number);
+        world.ring_wake(self.0.number);
         world.complete(operation, 0);
         Ok(())
     }
@@ -336,5 +371,30 @@ mod tests {
             assert!(any(&|run| run.contains(&(1, Err(libc::ECANCELED)))), "cancelled");
             assert!(any(&|run| run.contains(&(3, Err(libc::EALREADY)))), "cancelled too late");
         }
+    }
+
+    #[test]
+    fn a_wait_ends_with_a_wake_up_an_event_or_its_time() {
+        crate::check(|| {
+            let mut ring = Ring::new(2).unwrap();
+            let moment = Some(Duration::from_millis(1));
+            let (waker, poller) = (ring.waker(), Arc::new(Poller::new().unwrap()));
+            let other = Arc::clone(&poller);
+            assert!(!ring.wait(moment, Some(&poller)).unwrap().1);
+            let thread = crate::thread::spawn(move || {
+                waker.wake().unwrap();
+                other.wake(7);
+            });
+            while !ring.wait(None, Some(&poller)).unwrap().1 {}
+            thread.join().unwrap();
+            let mut events = Vec::new();
+            poller.wait(&mut events, moment).unwrap();
+            assert_eq!(events[0].token, 7);
+            // The wake-up, if it was not seen; then nothing more comes.
+            let began = crate::clock::now();
+            while crate::clock::now().saturating_duration_since(began) < Duration::from_millis(1) {
+                assert!(!ring.wait(moment, Some(&poller)).unwrap().1, "the event was taken");
+            }
+        });
     }
 }

@@ -10,34 +10,39 @@
 //!
 //! An operation stays on the ring that took it, whichever worker its task is polled by later. Only
 //! the ring's own thread submits and takes; who gives an operation up on another one leaves a
-//! message and wakes the owner. A worker does not wait in its ring but in the driver, as for
-//! sockets: the ring is a source there. Whoever turns the driver hears of its completions, and
-//! wakes the owner. So a worker that is stuck in a poll holds up what is in flight on its ring,
-//! and nothing else.
+//! message and wakes the owner. So a worker that is stuck in a poll holds up what is in flight on
+//! its ring, and nothing else, unless rings are *shared*: then the sentinel
+//! [rescues](Completions::rescue) them.
 //!
 //! # How a worker goes to sleep
 //!
-//! It turns its ring, leaves its waker with the source, and turns the ring once more. Whatever
-//! completes later makes an event, which finds the waker.
+//! In its ring, if something is in flight there: one call of the system submits and waits. A worker
+//! that finds nobody in the driver is there meanwhile, *through* its ring: a poll of the readiness
+//! queue is in flight on the ring too, and what that tells is taken from the queue when it
+//! completes ([`Driver::turn_through`](super::Driver::turn_through)). Else it hears of completions
+//! alone, and of wake-ups that are meant for it ([`Completions::interrupt`]).
 //!
 //! # How a ring ends
 //!
-//! When its thread ceases to be the worker, it waits until nothing is in flight: memory stays the
-//! kernel's until then. The next thread that is the worker has a ring of its own.
+//! When its thread ceases to be the worker, it cancels what may never end, such as a receive, and
+//! waits until nothing is in flight: memory stays the kernel's until then. Whoever still wants what
+//! was cancelled finds a refusal, and does it another way. The next thread that is the worker has a
+//! ring of its own.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tracing::warn;
 
 use super::flight::{Flight, Landing, Payload};
 use super::operations::Operations;
-use super::{Direction, Driver, Registration};
 use crate::platform::mutation::mutation;
+use crate::platform::net::Poller;
 use crate::platform::probe;
-use crate::platform::ring::{Completion, Ring, RingSignal};
+use crate::platform::ring::{Completion, Ring, RingWaker};
 use crate::platform::sync::Mutex;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
 use crate::waiter::{contain, wake};
@@ -47,38 +52,39 @@ const ENTRIES: u32 = 128;
 
 /// The ring of one worker. See the module documentation.
 pub(crate) struct Completions {
+    /// Locked while the worker waits in the ring.
     own: Mutex<Own>,
-    /// Whether something is in flight. The worker's own thread alone writes it, and reads it.
+    /// Whether something is in flight, perhaps. The worker's own thread alone writes it, and reads
+    /// it.
     busy: AtomicBool,
     messages: Mutex<Messages>,
+    /// Whether rings are made so that another thread may rescue them.
+    shared: bool,
 }
 
-/// What the worker's own thread uses, and nobody else.
+/// What the worker's own thread uses, and who rescues it.
 struct Own {
     operations: Operations,
-    ring: Option<OpenRing>,
+    ring: Option<Ring>,
     /// A ring could not be made: this thread does not try again.
     failed: bool,
     /// Taken out of the ring, and not yet told.
     completions: Vec<Completion>,
 }
 
-struct OpenRing {
-    ring: Ring,
-    signal: Registration<RingSignal>,
-    waker: Waker,
-}
-
 #[derive(Default)]
 struct Messages {
     /// Operations whose futures were dropped.
     abandoned: Vec<u64>,
-    /// Wakes the worker.
+    /// Wakes the worker, wherever it is.
     waker: Option<Waker>,
+    /// Ends its wait in the ring.
+    ring_waker: Option<RingWaker>,
 }
 
 impl Completions {
-    pub(crate) fn new() -> Completions {
+    /// Rings that are `shared` can be [rescued](Completions::rescue).
+    pub(crate) fn new(shared: bool) -> Completions {
         let own = Own {
             operations: Operations::default(),
             ring: None,
@@ -89,6 +95,7 @@ impl Completions {
             own: Mutex::new(own),
             busy: AtomicBool::new(false),
             messages: Mutex::new(Messages::default()),
+            shared,
         }
     }
 
@@ -98,7 +105,6 @@ impl Completions {
     /// The payload, if the ring cannot do it: it has to be done another way.
     pub(crate) fn begin<P: Payload>(
         self: &Arc<Completions>,
-        driver: &Arc<Driver>,
         waker: impl FnOnce() -> Waker,
         payload: P,
     ) -> Result<InFlight<P>, P> {
@@ -107,9 +113,9 @@ impl Completions {
         let begun = flight.with_payload(|payload| {
             let operation = payload.describe()?;
             let own = &mut *self.own.lock();
-            own.open(driver, waker, &self.messages);
+            own.open(self.shared, waker, &self.messages);
             let Own { operations, ring, completions, .. } = own;
-            let OpenRing { ring, .. } = ring.as_mut()?;
+            let ring = ring.as_mut()?;
             let token = operations.insert(Arc::clone(&flight) as Arc<dyn Landing>);
             // SAFETY: the payload lies still in the flight, of which the table has a reference
             // until the operation has completed; until then nobody else touches it.
@@ -140,36 +146,84 @@ impl Completions {
     }
 
     /// Submits what has begun and tells of what has completed; if `waits`, waits for a completion
-    /// when there is none. False if something could not be submitted yet. Only the worker itself
-    /// calls this.
+    /// when there is none. Only the worker itself calls this.
     ///
     /// # Panics
     /// If the ring fails, which nothing explains but a descriptor that was closed by code that did
     /// not own it.
-    pub(crate) fn turn(&self, waits: bool) -> bool {
-        if !self.is_busy() {
-            return true;
+    pub(crate) fn turn(&self, waits: bool) {
+        if self.is_busy() {
+            let mut own = self.own.lock();
+            let landed = self.turn_own(&mut own, waits);
+            // Relaxed: see the field.
+            self.busy.store(!own.operations.is_empty(), Ordering::Relaxed);
+            drop(own);
+            land(landed);
         }
-        let mut own = self.own.lock();
-        let Own { operations, ring, completions, .. } = &mut *own;
-        let Some(OpenRing { ring, .. }) = ring else { return true };
-        let mut all_submitted = self.cancel_abandoned(operations, ring);
-        let waits = waits && completions.is_empty();
-        all_submitted &= turn(ring, waits, completions);
+    }
+
+    /// Does what [`Completions::turn`] does for a worker that cannot, on another thread. Nothing if
+    /// the ring is not shared, or the worker uses it right now.
+    ///
+    /// # Panics
+    /// As [`Completions::turn`].
+    pub(crate) fn rescue(&self) {
+        if self.shared
+            && let Some(mut own) = self.own.try_lock()
+        {
+            let landed = self.turn_own(&mut own, false);
+            drop(own);
+            land(landed);
+        }
+    }
+
+    /// Submits, and takes what has completed out of the ring and the table.
+    fn turn_own(&self, own: &mut Own, waits: bool) -> Vec<Landed> {
+        let Own { operations, ring, completions, .. } = own;
+        let Some(ring) = ring else { return Vec::new() };
+        self.cancel_abandoned(operations, ring);
+        // A rescuer may have left nothing to wait for.
+        let waits = waits && completions.is_empty() && !operations.is_empty();
+        turn(ring, waits, completions);
         let mut landed = Vec::new();
         for Completion { token, result, more } in completions.drain(..) {
             landed.extend(operations.complete(token, more).map(|operation| (operation, result)));
         }
-        self.busy.store(!operations.is_empty(), Ordering::Relaxed);
-        drop(own);
-        // Payloads may go here, and they and wakers are anybody's code: the others land all the
-        // same.
-        for (operation, result) in landed {
-            let waker = contain(|| operation.land(result)).flatten();
-            contain(|| drop(operation));
-            wake(waker);
+        landed
+    }
+
+    /// Submits what has begun, and waits for at most `timeout` for a completion, an
+    /// [`interrupt`](Completions::interrupt), or what `poller` has to tell: true if it has
+    /// something. Tells nobody: a [`turn`](Completions::turn) is to follow. Only the worker itself
+    /// calls this, while the ring is busy.
+    ///
+    /// # Panics
+    /// As [`Completions::turn`].
+    pub(crate) fn wait(&self, timeout: Option<Duration>, poller: Option<&Poller>) -> bool {
+        let mut own = self.own.lock();
+        let Own { operations, ring, completions, .. } = &mut *own;
+        let Some(ring) = ring else { return false };
+        let all_cancelled = self.cancel_abandoned(operations, ring);
+        // What has completed is told first; and a rescuer may have left nothing to wait for.
+        let may_wait = all_cancelled && completions.is_empty() && !operations.is_empty();
+        let timeout = if may_wait { timeout } else { Some(Duration::ZERO) };
+        match ring.wait(timeout, poller, completions) {
+            Ok(told) => told,
+            Err(error) => panic!("the completion queue of the system fails: {error}"),
         }
-        all_submitted
+    }
+
+    /// Ends the wait of a worker that is in its ring, or about to be.
+    ///
+    /// # Panics
+    /// As [`Completions::turn`].
+    pub(crate) fn interrupt(&self) {
+        let messages = self.messages.lock();
+        if let Some(waker) = &messages.ring_waker
+            && let Err(error) = waker.wake()
+        {
+            panic!("the completion queue of the system cannot be woken: {error}");
+        }
     }
 
     /// Has the kernel cancel what nobody waits for. False if there was no room for all of it.
@@ -187,31 +241,18 @@ impl Completions {
         true
     }
 
-    /// Has the worker woken by what completes from now on: it turns once more before it sleeps.
-    /// False if the driver is closed, and tells nobody any more: the worker waits in its ring.
-    pub(crate) fn arm(&self) -> bool {
-        let own = self.own.lock();
-        let Some(OpenRing { signal, waker, .. }) = &own.ring else { return true };
-        let mut context = Context::from_waker(waker);
-        loop {
-            match signal.poll_ready(&mut context, Direction::Read) {
-                Poll::Pending => return true,
-                Poll::Ready(Err(_)) => return false,
-                // What has been told is used up: the turn that follows sees it.
-                Poll::Ready(Ok(())) => {
-                    let blocks = |_: &RingSignal| Err::<(), _>(ErrorKind::WouldBlock.into());
-                    drop(signal.try_io(Direction::Read, blocks));
-                }
-            }
-        }
-    }
-
     /// The calling thread ceases to be the worker: waits for what is in flight, and closes the
     /// ring.
     ///
     /// # Panics
     /// As [`Completions::turn`].
     pub(crate) fn close(&self) {
+        let endless = self.own.lock().operations.endless();
+        mutation!(
+            "ring-ends-with-receives",
+            self.messages.lock().abandoned.extend(endless),
+            drop(endless)
+        );
         while mutation!("ring-closes-over-operations", self.is_busy(), false) {
             self.turn(true);
         }
@@ -221,8 +262,10 @@ impl Completions {
         // What was short may be there for the next thread.
         own.failed = false;
         drop(own);
-        let waker = self.messages.lock().waker.take();
-        drop((ring, waker));
+        let mut messages = self.messages.lock();
+        let wakers = (messages.waker.take(), messages.ring_waker.take());
+        drop(messages);
+        drop((ring, wakers));
     }
 
     /// A future was dropped whose operation nobody waits for any more.
@@ -237,22 +280,18 @@ impl Completions {
 
 impl Own {
     /// Makes the ring, when it is first needed.
-    fn open(
-        &mut self,
-        driver: &Arc<Driver>,
-        waker: impl FnOnce() -> Waker,
-        messages: &Mutex<Messages>,
-    ) {
+    fn open(&mut self, shared: bool, waker: impl FnOnce() -> Waker, messages: &Mutex<Messages>) {
         if self.ring.is_none() && !self.failed {
-            let made = Ring::new(ENTRIES).and_then(|ring| {
-                let signal = driver.register(ring.signal()?)?;
-                Ok((ring, signal))
+            let made = Ring::new(ENTRIES, shared).and_then(|ring| {
+                let ring_waker = ring.waker()?;
+                Ok((ring, ring_waker))
             });
             match made {
-                Ok((ring, signal)) => {
+                Ok((ring, ring_waker)) => {
                     let waker = waker();
-                    messages.lock().waker = Some(waker.clone());
-                    self.ring = Some(OpenRing { ring, signal, waker });
+                    let mut messages = messages.lock();
+                    (messages.waker, messages.ring_waker) = (Some(waker), Some(ring_waker));
+                    self.ring = Some(ring);
                 }
                 Err(error) => {
                     self.failed = true;
@@ -272,10 +311,22 @@ impl Drop for Own {
     }
 }
 
-fn turn(ring: &mut Ring, waits: bool, completions: &mut Vec<Completion>) -> bool {
-    match ring.turn(waits, completions) {
-        Ok(all_submitted) => all_submitted,
-        Err(error) => panic!("the completion queue of the system fails: {error}"),
+/// What has ended, and how.
+type Landed = (Arc<dyn Landing>, io::Result<usize>);
+
+/// Tells of what has ended. No lock is held: payloads may go here, and they and wakers are
+/// anybody's code; whatever one of them does, the others land all the same.
+fn land(landed: Vec<Landed>) {
+    for (operation, result) in landed {
+        let waker = contain(|| operation.land(result)).flatten();
+        contain(|| drop(operation));
+        wake(waker);
+    }
+}
+
+fn turn(ring: &mut Ring, waits: bool, completions: &mut Vec<Completion>) {
+    if let Err(error) = ring.turn(waits, completions) {
+        panic!("the completion queue of the system fails: {error}");
     }
 }
 
@@ -310,11 +361,13 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
-    use std::time::Duration;
 
     use super::*;
+    use crate::driver::Driver;
     use crate::platform::fs::{File, OpenFlags, open};
+    use crate::platform::net::{TcpListener, TcpStream};
     use crate::platform::ring::{Operation, is_refusal, probe};
+    use crate::platform::thread;
 
     #[derive(Default)]
     struct Task(AtomicUsize);
@@ -348,19 +401,19 @@ mod tests {
     }
 
     /// Reads complete, are dropped in flight, outnumber the ring; then it is closed, and another
-    /// one opened.
+    /// one opened. The worker waits in the driver through its ring, and in the ring alone.
     fn life(path: &Path) {
-        let driver = Arc::new(Driver::new().unwrap());
-        let completions = Arc::new(Completions::new());
+        let driver = Driver::new().unwrap();
+        let completions = Arc::new(Completions::new(false));
         let file = Arc::new(open(path, &OpenFlags::READ).unwrap());
         let (owner, task) = (Arc::new(Task::default()), Arc::new(Task::default()));
         let (wakes_task, wakes_owner) = (waker(&task), || waker(&owner));
         let mut context = Context::from_waker(&wakes_task);
-        for _ in 0..2 {
+        for in_driver in [true, false] {
             let begin = || {
                 let mut payload = Read { file: Arc::clone(&file), bytes: vec![0; 4] };
                 for _ in 0..100 {
-                    match completions.begin(&driver, wakes_owner, payload) {
+                    match completions.begin(wakes_owner, payload) {
                         Ok(read) => return read,
                         // The kernel has no memory now for what was there before.
                         Err(refused) => payload = refused,
@@ -368,17 +421,18 @@ mod tests {
                 }
                 panic!("the ring takes nothing");
             };
-            assert!(completions.turn(false) && !completions.is_busy());
+            completions.turn(false);
+            assert!(!completions.is_busy());
             // More than the ring has room for; every third one is dropped.
             let mut reads: Vec<_> = (0..3 * ENTRIES).map(|_| Some(begin())).collect();
             reads.iter_mut().step_by(3).for_each(|read| *read = None);
             assert!(reads.iter().flatten().all(|read| read.poll(&mut context).is_pending()));
             while completions.is_busy() {
-                completions.turn(false);
-                completions.arm();
-                completions.turn(false);
-                if completions.is_busy() {
-                    driver.turn(Some(Duration::from_secs(10)));
+                if in_driver {
+                    assert!(driver.turn_through(&completions, None, || false));
+                } else {
+                    assert!(!completions.wait(None, None), "no poller was asked");
+                    completions.turn(false);
                 }
             }
             for read in reads.into_iter().flatten() {
@@ -413,5 +467,127 @@ mod tests {
             volt_sim::fs::write("/file", b"[workspace]").unwrap();
             life(Path::new("/file"));
         });
+    }
+
+    /// Waits for ever on a connection where nothing comes.
+    struct Receive {
+        socket: TcpStream,
+        byte: [u8; 1],
+    }
+
+    // SAFETY: it holds the socket; the byte lies still with it.
+    unsafe impl Payload for Receive {
+        const ENDS_WITH_FUTURE: bool = true;
+        const MAY_NOT_END: bool = true;
+
+        fn describe(&mut self) -> Option<Operation<'_>> {
+            let Receive { socket, byte } = self;
+            Some(Operation::Receive { socket, buffer: byte.as_mut_ptr(), length: 1 })
+        }
+
+        fn land_alone(self, _: io::Result<usize>) {}
+    }
+
+    /// Both ends of a connection.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        loop {
+            match listener.accept() {
+                Ok((server, _)) => return (client, server),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn receive(completions: &Arc<Completions>) -> (TcpStream, InFlight<Receive>) {
+        let (socket, peer) = pair();
+        let owner = Arc::new(Task::default());
+        let payload = Receive { socket, byte: [0] };
+        let in_flight = completions.begin(|| waker(&owner), payload);
+        (peer, in_flight.unwrap_or_else(|_| panic!("ring")))
+    }
+
+    /// Whoever waits in its ring, or in the driver through it, is told to come out; a message that
+    /// an operation is given up is such a wake-up too.
+    fn comes_out(in_driver: bool) {
+        let driver = Arc::new(Driver::new().unwrap());
+        let completions = Arc::new(Completions::new(false));
+        let (_peer, in_flight) = receive(&completions);
+        for _ in 0..2 {
+            let woken = Arc::new(AtomicBool::new(false));
+            let other = (Arc::clone(&driver), Arc::clone(&completions), Arc::clone(&woken));
+            let waker = thread::spawn("waker", None, move || {
+                let (driver, completions, woken) = other;
+                thread::sleep(Duration::from_millis(1));
+                woken.store(true, Ordering::SeqCst);
+                if in_driver { driver.unpark() } else { completions.interrupt() }
+            });
+            while !woken.load(Ordering::SeqCst) {
+                if !completions.is_busy() {
+                    // The receive was refused: there is nothing to wait for.
+                    thread::sleep(Duration::from_millis(1));
+                } else if in_driver {
+                    let is_woken = || woken.load(Ordering::SeqCst);
+                    assert!(driver.turn_through(&completions, None, is_woken));
+                } else {
+                    completions.wait(None, None);
+                    completions.turn(false);
+                }
+            }
+            waker.unwrap().join().unwrap();
+        }
+        drop(in_flight);
+        completions.close();
+    }
+
+    /// Another thread takes what has completed on the ring of a worker that does not.
+    fn is_rescued() {
+        let completions = Arc::new(Completions::new(true));
+        let (peer, in_flight) = receive(&completions);
+        completions.turn(false);
+        assert!(in_flight.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(peer.write(b"x").unwrap(), 1);
+        let rescuer = Arc::clone(&completions);
+        let rescuer = thread::spawn("rescuer", None, move || {
+            // The worker is stuck: nobody else looks at its ring.
+            let mut context = Context::from_waker(Waker::noop());
+            loop {
+                rescuer.rescue();
+                match in_flight.poll(&mut context) {
+                    Poll::Ready((Ok(count), Receive { byte, .. })) => {
+                        break assert_eq!((count, &byte), (1, b"x"));
+                    }
+                    Poll::Ready((Err(error), _)) => break assert!(is_refusal(&error), "{error}"),
+                    Poll::Pending => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        rescuer.unwrap().join().unwrap();
+        completions.close();
+        assert!(!completions.is_busy());
+    }
+
+    #[test]
+    fn a_worker_in_its_ring_is_told_to_come_out_and_rescued() {
+        if probe().is_ok() {
+            comes_out(true);
+            comes_out(false);
+            is_rescued();
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    #[test]
+    fn a_worker_in_a_simulated_ring_is_told_to_come_out_and_rescued() {
+        let report = volt_sim::Sim::builder().sweep(0..50).check(|| {
+            comes_out(true);
+            comes_out(false);
+            is_rescued();
+        });
+        assert!(report.failure().is_none());
     }
 }

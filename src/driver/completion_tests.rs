@@ -72,7 +72,6 @@ impl Drop for Read {
 
 /// A worker with a ring.
 struct Owner {
-    driver: Arc<Driver>,
     completions: Arc<Completions>,
     file: Arc<File>,
     task: Arc<Task>,
@@ -81,8 +80,7 @@ struct Owner {
 impl Owner {
     fn new(path: &Path) -> Owner {
         Owner {
-            driver: Arc::new(Driver::new().unwrap()),
-            completions: Arc::new(Completions::new()),
+            completions: Arc::new(Completions::new(false)),
             file: Arc::new(open(path, &OpenFlags::READ).unwrap()),
             task: Arc::default(),
         }
@@ -92,7 +90,7 @@ impl Owner {
         let (file, fate) = (Arc::clone(&self.file), Arc::clone(fate));
         let payload = Read { file, bytes: vec![0; 4], fate, panics };
         let waker = || Waker::from(Arc::clone(&self.task));
-        let begun = self.completions.begin(&self.driver, waker, payload);
+        let begun = self.completions.begin(waker, payload);
         begun.unwrap_or_else(|_| panic!("an empty ring takes a read"))
     }
 

@@ -38,11 +38,14 @@ pub(crate) unsafe trait Payload: Send + 'static {
     /// Whether nobody cares for the operation any more once its future is dropped.
     const ENDS_WITH_FUTURE: bool;
 
+    /// Whether it may wait for somebody else for ever: a ring that ends cancels it.
+    const MAY_NOT_END: bool = false;
+
     /// What the ring is to do; `None` if it cannot.
     fn describe(&mut self) -> Option<Operation<'_>>;
 
     /// The operation has completed, and its future has gone: who promised that it is done all the
-    /// same sees to it. Called once, without a lock.
+    /// same, or that what it took is not lost, sees to it. Called once, without a lock.
     fn land_alone(self, result: io::Result<usize>);
 }
 
@@ -50,6 +53,9 @@ pub(crate) unsafe trait Payload: Send + 'static {
 pub(super) trait Landing: Send + Sync {
     /// The system has completed the operation. The waker is to be called.
     fn land(&self, result: io::Result<usize>) -> Option<Waker>;
+
+    /// See [`Payload::MAY_NOT_END`].
+    fn may_not_end(&self) -> bool;
 }
 
 enum State {
@@ -162,6 +168,10 @@ impl<P: Payload> Landing for Flight<P> {
                 None
             }
         }
+    }
+
+    fn may_not_end(&self) -> bool {
+        P::MAY_NOT_END
     }
 }
 

@@ -30,6 +30,8 @@
 //! 2. If that returns false, another thread is inside, and it sleeps elsewhere.
 //! 3. Whoever wakes it first marks it as woken, then calls `unpark` if it may be in the driver.
 //!
+//! A worker that has operations in flight on its ring waits there meanwhile: see `completion`.
+//!
 //! A worker that only passes by turns the driver with a time-out of zero, which takes no wake-up
 //! from anybody.
 
@@ -114,20 +116,56 @@ impl Driver {
     ) -> bool {
         let wait = timeout != Some(Duration::ZERO);
         let polled = self.gate.enter(wait, is_woken, |poller, may_wait| {
-            let spare = self.buffers.lock().pop();
-            let mut events = spare.unwrap_or_else(|| Events::with_capacity(EVENTS));
             let timeout = if may_wait { timeout } else { Some(Duration::ZERO) };
-            poller.wait(&mut events, timeout).map(|()| events)
+            self.take(poller, timeout).map(Some)
         });
+        self.finish(polled)
+    }
+
+    /// As [`Driver::turn_unless`], but the worker waits in its ring, where something is in flight,
+    /// and for that as well.
+    ///
+    /// # Panics
+    /// As [`Driver::turn`], and [`Completions::turn`].
+    pub(crate) fn turn_through(
+        &self,
+        ring: &Completions,
+        timeout: Option<Duration>,
+        is_woken: impl FnOnce() -> bool,
+    ) -> bool {
+        let polled = self.gate.enter(true, is_woken, |poller, may_wait| {
+            let timeout = if may_wait { timeout } else { Some(Duration::ZERO) };
+            match ring.wait(timeout, Some(&*poller)) {
+                true => self.take(poller, Some(Duration::ZERO)).map(Some),
+                false => Ok(None),
+            }
+        });
+        let turned = self.finish(polled);
+        if turned {
+            ring.turn(false);
+        }
+        turned
+    }
+
+    /// Takes events from the system, for which it waits for at most `timeout`.
+    fn take(&self, poller: &mut Poller, timeout: Option<Duration>) -> io::Result<Events> {
+        let spare = self.buffers.lock().pop();
+        let mut events = spare.unwrap_or_else(|| Events::with_capacity(EVENTS));
+        poller.wait(&mut events, timeout).map(|()| events)
+    }
+
+    /// Deals with the events of a thread that was inside; false if it was not.
+    fn finish(&self, polled: Option<io::Result<Option<Events>>>) -> bool {
         match polled {
-            None => false,
-            Some(Ok(events)) => {
+            None => return false,
+            Some(Ok(None)) => {}
+            Some(Ok(Some(events))) => {
                 self.dispatch(&events);
                 self.buffers.lock().push(events);
-                true
             }
             Some(Err(error)) => panic!("the readiness queue of the system fails: {error}"),
         }
+        true
     }
 
     /// Wakes who waits for `events`. A source that has gone meanwhile has nobody who does.
@@ -170,16 +208,35 @@ impl Driver {
             false => Readiness::without_ends(),
         };
         let readiness = Arc::new(readiness);
-        let token = match self.sources.insert(Arc::clone(&readiness)) {
-            Ok(token) => token,
-            Err(Refusal::Closed) => return Err(shut_down_error()),
-            Err(Refusal::Full) => return Err(io::Error::other("the runtime has too many sockets")),
-        };
+        let token = self.admit(&readiness)?;
         if let Err(error) = self.registrar.register(&mut source, token) {
             drop(self.sources.remove(token));
             return Err(error);
         }
-        Ok(Registration::new(source, readiness, token, Arc::clone(self)))
+        Ok(Registration::new(source, readiness, token, Arc::clone(self), false))
+    }
+
+    /// As [`Driver::register`], but the system is asked to watch `source` only when somebody has to
+    /// wait for it here; until then it is tried. For a source that is waited for on rings: what the
+    /// system tells of it here as well would wake the worker twice.
+    ///
+    /// # Errors
+    /// If the runtime has shut down. If the system does not watch the source, those who wait hear.
+    pub(crate) fn register_late<S: Source>(
+        self: &Arc<Driver>,
+        source: S,
+    ) -> io::Result<Registration<S>> {
+        let readiness = Arc::new(Readiness::presumed());
+        let token = self.admit(&readiness)?;
+        Ok(Registration::new(source, readiness, token, Arc::clone(self), true))
+    }
+
+    /// Gives a source its token.
+    fn admit(&self, readiness: &Arc<Readiness>) -> io::Result<usize> {
+        self.sources.insert(Arc::clone(readiness)).map_err(|refusal| match refusal {
+            Refusal::Closed => shut_down_error(),
+            Refusal::Full => io::Error::other("the runtime has too many sockets"),
+        })
     }
 
     /// The runtime shuts down: who waits is woken and finds an error, as everybody does from now

@@ -61,7 +61,11 @@ impl Operations {
         });
         let slot = &mut self.slots[index as usize];
         (slot.expected, slot.operation) = (1, Some(operation));
-        u64::from(slot.generation) << INDEX_BITS | u64::from(index)
+        Operations::token(slot.generation, index as usize)
+    }
+
+    fn token(generation: u32, index: usize) -> u64 {
+        u64::from(generation) << INDEX_BITS | index as u64
     }
 
     fn index(token: u64) -> usize {
@@ -81,6 +85,17 @@ impl Operations {
         slot.operation.as_ref()?;
         slot.expected += 1;
         Some(token | CANCEL)
+    }
+
+    /// The tokens of operations that may never complete by themselves.
+    pub(super) fn endless(&self) -> Vec<u64> {
+        let mut tokens = Vec::new();
+        for (index, slot) in self.slots.iter().enumerate() {
+            if slot.operation.as_ref().is_some_and(|operation| operation.may_not_end()) {
+                tokens.push(Operations::token(slot.generation, index));
+            }
+        }
+        tokens
     }
 
     /// A completion of `token` has come, which more may follow. The operation, if it has ended.
@@ -116,6 +131,10 @@ mod tests {
     impl Landing for Nothing {
         fn land(&self, _: io::Result<usize>) -> Option<Waker> {
             None
+        }
+
+        fn may_not_end(&self) -> bool {
+            false
         }
     }
 

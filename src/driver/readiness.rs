@@ -45,7 +45,7 @@ use std::task::{Context, Poll, Waker};
 use crate::platform::mutation::mutation;
 use crate::platform::net::Event;
 use crate::platform::sync::Mutex;
-use crate::platform::sync::atomic::{AtomicUsize, Ordering};
+use crate::platform::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::waiter::WakeBatch;
 
 const READABLE: usize = 1;
@@ -229,12 +229,24 @@ pub(super) struct Readiness {
     queues: Mutex<Queues>,
     /// Whether a direction of the source can end.
     ends: bool,
+    /// Whether there was ever something that the system does not tell of.
+    announced: AtomicBool,
 }
 
 impl Readiness {
     /// Of a source that no event has told of.
     pub(super) fn new() -> Readiness {
-        Readiness { word: AtomicUsize::new(0), queues: Mutex::new(Queues::default()), ends: true }
+        Readiness {
+            word: AtomicUsize::new(0),
+            queues: Mutex::new(Queues::default()),
+            ends: true,
+            announced: AtomicBool::new(false),
+        }
+    }
+
+    /// As [`Readiness::new`], but both directions are taken to be ready.
+    pub(super) fn presumed() -> Readiness {
+        Readiness { word: AtomicUsize::new(READABLE | WRITABLE), ..Readiness::new() }
     }
 
     /// As [`Readiness::new`], of a source whose directions do not end.
@@ -256,6 +268,20 @@ impl Readiness {
             }
         }
         self.take_waiters(ready, wakes);
+    }
+
+    /// Something that the system does not tell of may let operations in `direction` succeed: its
+    /// waiters go into `wakes`. The caller holds no lock.
+    pub(super) fn announce(&self, direction: Direction, wakes: &mut WakeBatch) {
+        // Relaxed: who does not see it yet sees the event that follows.
+        self.announced.store(true, Ordering::Relaxed);
+        self.set(Ready(direction.ready()), wakes);
+    }
+
+    /// Whether there was ever something that the system does not tell of.
+    pub(super) fn was_announced(&self) -> bool {
+        // Relaxed: see `announce`.
+        self.announced.load(Ordering::Relaxed)
     }
 
     /// The runtime has ended: all waiters go into `wakes` and find an error. The caller holds no

@@ -5,18 +5,29 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::Driver;
-use super::readiness::{Direction, Readiness, Ticket, Waiter};
+use super::readiness::{Direction, Readiness, Seen, Ticket, Waiter};
 use crate::platform::mutation::mutation;
 use crate::platform::net::{SHORT_TRANSFER_DRAINS, Source};
+use crate::platform::sync::atomic::{AtomicBool, Ordering};
+use crate::waiter::WakeBatch;
 
 /// A source, for as long as the driver watches it. Dropping it ends the watch, then closes the
 /// source; an event that is on its way finds nobody.
 pub(crate) struct Registration<S: Source> {
+    watched: Arc<Watched<S>>,
+}
+
+/// What all handles of a registration share.
+struct Watched<S: Source> {
     /// `None` only between [`Registration::into_source`] and the drop that follows.
     source: Option<S>,
     readiness: Arc<Readiness>,
     token: usize,
     driver: Arc<Driver>,
+    /// Whether the system is asked to watch the source when somebody first waits.
+    is_late: bool,
+    /// Whether it was asked.
+    is_watched: AtomicBool,
 }
 
 impl<S: Source> Registration<S> {
@@ -25,32 +36,97 @@ impl<S: Source> Registration<S> {
         readiness: Arc<Readiness>,
         token: usize,
         driver: Arc<Driver>,
+        is_late: bool,
     ) -> Registration<S> {
-        Registration { source: Some(source), readiness, token, driver }
+        let (source, is_watched) = (Some(source), AtomicBool::new(!is_late));
+        let watched = Watched { source, readiness, token, driver, is_late, is_watched };
+        Registration { watched: Arc::new(watched) }
     }
 
     /// The source.
     pub(crate) fn source(&self) -> &S {
-        self.source.as_ref().expect("it is there until the registration is dropped")
+        self.watched.source.as_ref().expect("it is there until the registration is dropped")
+    }
+
+    /// The driver that watches it.
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.watched.driver
+    }
+
+    fn readiness(&self) -> &Readiness {
+        &self.watched.readiness
+    }
+
+    /// Sees to it that the system watches the source, and tells of what is ready now.
+    fn watch(&self) -> io::Result<()> {
+        let Watched { driver, token, is_watched, .. } = &*self.watched;
+        // Relaxed: it spares a call; who does not see it yet hears that it was done.
+        if is_watched.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.source().register_late(&driver.registrar, *token) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => {
+                is_watched.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for an event. A source that is watched late is so from the first wait on: what was
+    /// ready before is told of then, and finds the waiter.
+    fn poll_event(
+        &self,
+        context: &mut Context<'_>,
+        direction: Direction,
+        waiter: Waiter<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        let polled = self.readiness().poll(context, direction, waiter);
+        if polled.is_pending() {
+            self.watch()?;
+        }
+        polled
+    }
+
+    /// As `watch`, and forgets that `direction` was presumed to be ready.
+    fn watch_from_now(&self, direction: Direction) -> io::Result<()> {
+        // Relaxed: see `watch`.
+        if !self.watched.is_watched.load(Ordering::Relaxed) {
+            let presumed = self.readiness().look(direction);
+            self.watch()?;
+            if let Some(Ok(seen)) = presumed {
+                // What an event has told since stays.
+                self.readiness().clear(direction, seen);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another handle to the same registration, for an operation that needs the source to be there
+    /// until it has ended: the last handle ends the watch.
+    pub(crate) fn share(&self) -> Registration<S> {
+        Registration { watched: Arc::clone(&self.watched) }
     }
 
     /// Ends the watch and gives the source.
     ///
     /// # Errors
-    /// If the system does not let go of it; it is closed then.
-    pub(crate) fn into_source(mut self) -> io::Result<S> {
-        self.end().expect("it is there until the registration is dropped")
+    /// If the system does not let go of it, or another handle is there; this one is gone then.
+    pub(crate) fn into_source(self) -> io::Result<S> {
+        let watched = Arc::into_inner(self.watched).ok_or_else(|| {
+            io::Error::new(
+                ErrorKind::ResourceBusy,
+                "an operation that was dropped has not ended on its ring yet",
+            )
+        });
+        watched?.end().expect("it is there until the registration is dropped")
     }
 
-    /// Ends the watch, and gives the source if it is still there.
-    fn end(&mut self) -> Option<io::Result<S>> {
-        let mut source = self.source.take()?;
-        let deregistered = self.driver.registrar.deregister(&mut source);
-        if mutation!("registration-keeps-its-place", true, false) {
-            drop(self.driver.sources.remove(self.token));
-        }
-        self.readiness.abandon();
-        Some(deregistered.map(|()| source))
+    /// Has whoever waits for `direction` try again: something that the system does not tell of may
+    /// let it succeed.
+    pub(crate) fn announce(&self, direction: Direction) {
+        let mut wakes = WakeBatch::new();
+        self.readiness().announce(direction, &mut wakes);
     }
 
     /// Waits until an operation in `direction` may succeed.
@@ -65,7 +141,7 @@ impl<S: Source> Registration<S> {
         context: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<()>> {
-        self.readiness.poll(context, direction, Waiter::Task).map_ok(|_| ())
+        self.poll_event(context, direction, Waiter::Task).map_ok(|_| ())
     }
 
     /// Tries `operation` whenever it may succeed, until it answers something else than
@@ -94,7 +170,7 @@ impl<S: Source> Registration<S> {
         requested: usize,
         operation: impl FnMut(&S) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let is_short = |count: &usize| is_short(*count, requested);
+        let is_short = |count: &usize| self.is_drained(*count, requested);
         self.poll_attempts(context, direction, Waiter::Task, operation, is_short)
     }
 
@@ -107,7 +183,9 @@ impl<S: Source> Registration<S> {
         direction: Direction,
         operation: impl FnOnce(&S) -> io::Result<R>,
     ) -> io::Result<R> {
-        let Some(seen) = self.readiness.look(direction) else {
+        // Who tries again and again without waiting hears of events too.
+        self.watch()?;
+        let Some(seen) = self.readiness().look(direction) else {
             return Err(ErrorKind::WouldBlock.into());
         };
         let seen = seen?;
@@ -115,9 +193,55 @@ impl<S: Source> Registration<S> {
         if let Err(error) = &result
             && error.kind() == ErrorKind::WouldBlock
         {
-            self.readiness.clear(direction, seen);
+            self.readiness().clear(direction, seen);
         }
         result
+    }
+
+    /// As [`Registration::try_io`], for an operation that transfers up to `requested` bytes and
+    /// answers how many. If it was fewer, the next one waits for an event instead of trying.
+    ///
+    /// # Errors
+    /// As [`Registration::try_io`].
+    pub(crate) fn try_transfer(
+        &self,
+        direction: Direction,
+        requested: usize,
+        operation: impl FnOnce(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.watch()?;
+        self.try_transfer_first(direction, requested, operation)
+    }
+
+    /// As [`Registration::try_transfer`], for who waits elsewhere than here if it would block.
+    ///
+    /// # Errors
+    /// As [`Registration::try_io`].
+    pub(crate) fn try_transfer_first(
+        &self,
+        direction: Direction,
+        requested: usize,
+        operation: impl FnOnce(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let Some(seen) = self.readiness().look(direction) else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        let seen = seen?;
+        let result = operation(self.source());
+        let drained = match &result {
+            Ok(count) => self.is_drained(*count, requested),
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        };
+        if drained {
+            self.readiness().clear(direction, seen);
+        }
+        result
+    }
+
+    /// Whether a transfer of `count` bytes shows that the next one would block. None at all is the
+    /// end of a stream, which does not.
+    fn is_drained(&self, count: usize, requested: usize) -> bool {
+        SHORT_TRANSFER_DRAINS && 0 < count && count < requested && !self.readiness().was_announced()
     }
 
     /// A place among those that wait for `direction`, for a future to hold.
@@ -136,16 +260,16 @@ impl<S: Source> Registration<S> {
         drains: impl FnOnce(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         loop {
-            let seen = ready!(self.readiness.poll(context, direction, waiter.reborrow()))?;
+            let seen = ready!(self.poll_event(context, direction, waiter.reborrow()))?;
             match operation(self.source()) {
                 Ok(value) => {
                     if drains(&value) {
-                        self.readiness.clear(direction, seen);
+                        self.readiness().clear(direction, seen);
                     }
                     return Poll::Ready(Ok(value));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.readiness.clear(direction, seen);
+                    self.readiness().clear(direction, seen);
                     if seen.is_closed(direction) {
                         // It blocks on a direction that has ended: nothing will tell when it does
                         // not any more. Others run between the attempts.
@@ -160,18 +284,32 @@ impl<S: Source> Registration<S> {
     }
 }
 
-impl<S: Source> Drop for Registration<S> {
+impl<S: Source> Watched<S> {
+    /// Ends the watch, and gives the source if it is still there.
+    fn end(&mut self) -> Option<io::Result<S>> {
+        let mut source = self.source.take()?;
+        // Relaxed: nobody else has the registration any more.
+        let is_watched = self.is_watched.load(Ordering::Relaxed);
+        let registrar = &self.driver.registrar;
+        let deregistered = match (self.is_late, is_watched) {
+            (true, false) => Ok(()),
+            (true, true) => source.deregister_late(registrar),
+            (false, _) => registrar.deregister(&mut source),
+        };
+        if mutation!("registration-keeps-its-place", true, false) {
+            drop(self.driver.sources.remove(self.token));
+        }
+        self.readiness.abandon();
+        Some(deregistered.map(|()| source))
+    }
+}
+
+impl<S: Source> Drop for Watched<S> {
     fn drop(&mut self) {
         // The system may have let go of the source before, with the host of a simulation that
         // crashed: all the better.
         drop(self.end());
     }
-}
-
-/// Whether a transfer of `count` bytes shows that the next one would block. None at all is the end
-/// of a stream, which does not.
-fn is_short(count: usize, requested: usize) -> bool {
-    SHORT_TRANSFER_DRAINS && 0 < count && count < requested
 }
 
 /// One future's place among those that wait for a source: when it is dropped, nothing of it stays.
@@ -181,14 +319,28 @@ pub(crate) struct Waiting<'a, S: Source> {
     ticket: Ticket,
 }
 
-impl<S: Source> Waiting<'_, S> {
+impl<'a, S: Source> Waiting<'a, S> {
+    /// What it waits for.
+    pub(crate) fn registration(&self) -> &'a Registration<S> {
+        self.registration
+    }
+
     /// Waits until an operation may succeed.
     ///
     /// # Errors
     /// If the runtime has shut down.
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiter = Waiter::Future(&mut self.ticket);
-        self.registration.readiness.poll(context, self.direction, waiter).map_ok(|_| ())
+        self.registration.poll_event(context, self.direction, waiter).map_ok(|_| ())
+    }
+
+    /// Waits until the system has told that an operation may succeed: nothing is presumed.
+    ///
+    /// # Errors
+    /// If the runtime has shut down.
+    pub(crate) fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.watch_from_now(self.direction)?;
+        self.poll_ready(context)
     }
 
     /// As [`Registration::poll_io`].
@@ -217,14 +369,14 @@ impl<S: Source> Waiting<'_, S> {
     ) -> Poll<io::Result<usize>> {
         let waiter = Waiter::Future(&mut self.ticket);
         let direction = self.direction;
-        let is_short = |count: &usize| is_short(*count, requested);
+        let is_short = |count: &usize| self.registration.is_drained(*count, requested);
         self.registration.poll_attempts(context, direction, waiter, operation, is_short)
     }
 }
 
 impl<S: Source> Drop for Waiting<'_, S> {
     fn drop(&mut self) {
-        self.registration.readiness.withdraw(self.direction, &self.ticket);
+        self.registration.readiness().withdraw(self.direction, &self.ticket);
     }
 }
 
@@ -300,6 +452,46 @@ mod tests {
         let count =
             run(&driver, |context| server.poll_io(context, Direction::Read, &mut read)).unwrap();
         assert_eq!(&buffer[..count], b"hello");
+    }
+
+    /// On Linux alone: elsewhere nothing is watched late.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_source_that_is_watched_late_is_tried_first_and_heard_of_when_somebody_waits() {
+        let driver = driver();
+        let (client, server) = pair(&driver);
+        let server = driver.register_late(server.into_source().unwrap()).unwrap();
+        let is_watched = || server.watched.is_watched.load(Ordering::SeqCst);
+        let mut buffer = [0; 16];
+        // Who waits elsewhere has it tried, and not watched; nothing is tried twice.
+        for attempts in [1, 0] {
+            let mut tried = 0;
+            let read = server.try_transfer_first(Direction::Read, 16, |socket| {
+                tried += 1;
+                socket.read(&mut buffer)
+            });
+            assert_eq!((read.unwrap_err().kind(), tried), (ErrorKind::WouldBlock, attempts));
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let sent = server.poll_io(&mut context, Direction::Write, |socket| socket.write(b"x"));
+        assert!(matches!(sent, Poll::Ready(Ok(1))) && !is_watched());
+        // What came before somebody waits is told all the same.
+        assert_eq!(client.source().write(b"hello").unwrap(), 5);
+        let count = run(&driver, |context| {
+            server.poll_io(context, Direction::Read, |socket| socket.read(&mut buffer))
+        });
+        assert_eq!((&buffer[..count.unwrap()], is_watched()), (&b"hello"[..], true));
+
+        // Who asks for readiness is not told what was presumed.
+        let server = driver.register_late(server.into_source().unwrap()).unwrap();
+        let mut waiting = server.waiting(Direction::Read);
+        assert!(waiting.poll_told(&mut context).is_pending());
+        assert_eq!(client.source().write(b"hello").unwrap(), 5);
+        run(&driver, |context| waiting.poll_told(context)).unwrap();
+        drop(waiting);
+        assert_eq!(server.source().read(&mut buffer).unwrap(), 5);
+        // And one that was never watched can be given back.
+        drop(driver.register_late(server.into_source().unwrap()).unwrap());
     }
 
     #[test]

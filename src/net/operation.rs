@@ -138,6 +138,11 @@ impl<'a, S: Source> Operation<'a, S> {
         Operation { waiting: registration.waiting(request.direction), request }
     }
 
+    /// What it is an operation on.
+    pub(crate) fn registration(&self) -> &'a Registration<S> {
+        self.waiting.registration()
+    }
+
     /// Where the program asked for it.
     pub(crate) fn place(&self) -> &'static Location<'static> {
         self.request.place
@@ -146,6 +151,12 @@ impl<'a, S: Source> Operation<'a, S> {
     /// Waits until the socket may be ready.
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waited = self.waiting.poll_ready(context);
+        self.request.proceed(context, waited)
+    }
+
+    /// Waits until the system has told that the socket may be ready.
+    pub(crate) fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waited = self.waiting.poll_told(context);
         self.request.proceed(context, waited)
     }
 

@@ -15,8 +15,9 @@ pub enum Backend {
     /// The best one that this machine has and Volt drives.
     #[default]
     Auto,
-    /// Linux: reads, writes and syncs of files are submitted, and complete, on a ring of each
-    /// worker; sockets tell when they are ready, as with `Epoll`.
+    /// Linux: reads, writes and syncs of files, and reads of TCP streams into owned buffers, are
+    /// submitted, and complete, on a ring of each worker; for all else, sockets tell when they are
+    /// ready, as with `Epoll`.
     IoUring,
     /// Linux: sockets tell when they are ready.
     Epoll,

@@ -66,6 +66,7 @@ pub struct Builder {
     lifo_slot: bool,
     budget: u32,
     backend: Backend,
+    rescue_rings: bool,
 }
 
 impl Builder {
@@ -83,6 +84,7 @@ impl Builder {
             lifo_slot: true,
             budget: BUDGET,
             backend: Backend::Auto,
+            rescue_rings: false,
         }
     }
 
@@ -164,6 +166,27 @@ impl Builder {
         self
     }
 
+    /// Whether, with [`Backend::IoUring`], what is in flight on the ring of a worker that is stuck
+    /// in a poll completes all the same: a worker that sleeps looks after the others, at first each
+    /// millisecond, then less and less often, at least once a second. Off unless set.
+    ///
+    /// Off, such operations, of files and of reads of TCP streams into owned buffers, wait for the
+    /// end of that poll; all other sockets and timers do not, either way. On, each operation costs
+    /// more: the kernel interrupts the worker for each completion, and serves rings that any thread
+    /// may use, about a sixth more for an operation that does nothing.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = volt::Runtime::builder().workers(2).rescue_rings(true).build()?;
+    /// assert_eq!(runtime.run(|_io| async { 1 + 2 }), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rescue_rings(mut self, on: bool) -> Builder {
+        self.rescue_rings = on;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -193,6 +216,7 @@ impl Builder {
             timer_batch: Knob::draw(timer::SMALL_BATCH),
             budget: self.budget.clamp(1, u32::MAX - 1),
             backend: self.backend.resolve()?,
+            rescue_rings: self.rescue_rings,
         })?;
         let scheduler = Arc::new(scheduler);
         let mut runtime = Runtime { scheduler: Arc::clone(&scheduler), threads: Vec::new() };

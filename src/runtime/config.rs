@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) budget: u32,
     /// What the driver waits with; never `Auto`.
     pub(crate) backend: Backend,
+    /// Whether the sentinel takes what has completed on the rings of stuck workers.
+    pub(crate) rescue_rings: bool,
 }
 
 #[cfg(all(test, volt_loom))]
@@ -51,6 +53,7 @@ impl Config {
             timer_batch: timer::Batch::usual(),
             budget: BUDGET,
             backend: Backend::Epoll,
+            rescue_rings: false,
         }
     }
 }

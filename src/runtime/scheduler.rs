@@ -81,7 +81,7 @@ impl Scheduler {
             lifo: Lifo::new(),
             timers: Timers::new(began, config.timer_batch),
             sleeper: Sleeper::new(),
-            completions: Arc::new(Completions::new()),
+            completions: Arc::new(Completions::new(config.rescue_rings)),
             polls: Counter::new(),
             parks: Counter::new(),
             steals: Counter::new(),
@@ -114,12 +114,18 @@ impl Scheduler {
 
     /// The worker sleeps; true if it was woken by name.
     pub(crate) fn sleep(&self, worker: usize, deadline: Option<Instant>) -> bool {
-        self.workers[worker].sleeper.sleep(&*self.driver, deadline)
+        let Shared { sleeper, completions, .. } = &self.workers[worker];
+        if !completions.is_busy() {
+            return sleeper.sleep(&*self.driver, None::<&Completions>, deadline);
+        }
+        let driver = ThroughRing { driver: &self.driver, ring: completions };
+        sleeper.sleep(&driver, Some(&**completions), deadline)
     }
 
     /// Wakes a worker.
     pub(crate) fn wake_worker(&self, worker: usize) {
-        self.workers[worker].sleeper.wake(&*self.driver);
+        let Shared { sleeper, completions, .. } = &self.workers[worker];
+        sleeper.wake(&*self.driver, &**completions);
     }
 
     /// Begins an operation on the ring of the calling worker.
@@ -136,7 +142,7 @@ impl Scheduler {
         }
         let Some(worker) = context::worker_of(self) else { return Err(payload) };
         let owner = || Waker::from(Arc::new(Owner { scheduler: Arc::downgrade(self), worker }));
-        self.workers[worker].completions.begin(&self.driver, owner, payload)
+        self.workers[worker].completions.begin(owner, payload)
     }
 
     /// Submits the worker's operations and tells of those that have completed. Only the worker
@@ -145,20 +151,9 @@ impl Scheduler {
         self.workers[worker].completions.turn(false);
     }
 
-    /// As [`Scheduler::turn_ring`], for a worker that goes to sleep: it is woken by what completes
-    /// later. False if it must not sleep, as something could not be submitted yet.
-    pub(crate) fn leave_ring(&self, worker: usize) -> bool {
-        let completions = &self.workers[worker].completions;
-        let all_submitted = completions.turn(false);
-        if !completions.is_busy() {
-            return true;
-        }
-        if !completions.arm() {
-            completions.turn(true);
-            return false;
-        }
-        let looks_again = mutation!("ring-no-second-look", true, false);
-        all_submitted && (!looks_again || completions.turn(false))
+    /// Takes what has completed on the ring of a worker that cannot, if rings are shared.
+    pub(crate) fn rescue_ring(&self, worker: usize) {
+        self.workers[worker].completions.rescue();
     }
 
     /// The calling thread ceases to be the worker: its ring ends with what is in flight.
@@ -467,6 +462,23 @@ impl Scheduler {
     }
 }
 
+/// Begins an operation on the ring of the calling thread, if that is a worker of the runtime that
+/// has `driver`.
+///
+/// # Errors
+/// As [`Scheduler::begin_operation`].
+pub(crate) fn begin_operation<P: Payload>(
+    driver: &Arc<Driver>,
+    payload: P,
+) -> Result<InFlight<P>, P> {
+    match context::scheduler() {
+        Some(scheduler) if Arc::ptr_eq(&scheduler.driver, driver) => {
+            scheduler.begin_operation(payload)
+        }
+        _ => Err(payload),
+    }
+}
+
 /// Wakes the worker whose ring has something to tell it.
 struct Owner {
     scheduler: Weak<Scheduler>,
@@ -492,6 +504,37 @@ impl Waiting for Driver {
 
     fn interrupt(&self) {
         self.unpark();
+    }
+}
+
+/// The driver, for a worker that waits there through its ring.
+struct ThroughRing<'a> {
+    driver: &'a Driver,
+    ring: &'a Completions,
+}
+
+impl Waiting for ThroughRing<'_> {
+    fn wait_unless(&self, timeout: Option<Duration>, is_woken: impl FnOnce() -> bool) -> bool {
+        self.driver.turn_through(self.ring, timeout, is_woken)
+    }
+
+    fn interrupt(&self) {
+        self.driver.unpark();
+    }
+}
+
+/// The ring of the worker, without the driver.
+impl Waiting for Completions {
+    fn wait_unless(&self, timeout: Option<Duration>, is_woken: impl FnOnce() -> bool) -> bool {
+        if !is_woken() {
+            self.wait(timeout, None);
+        }
+        self.turn(false);
+        true
+    }
+
+    fn interrupt(&self) {
+        Completions::interrupt(self);
     }
 }
 

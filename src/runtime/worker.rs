@@ -321,10 +321,9 @@ impl<'a> Worker<'a> {
     fn sleep(&mut self, awake: impl Fn() -> bool) {
         self.pace.slept();
         self.scheduler.fire_timers(self.number);
-        let may_sleep = self.scheduler.leave_ring(self.number);
         let has_local = self.scheduler.has_local(self.number);
-        if !may_sleep || mutation!("worker-forgets-its-timers", has_local, false) {
-            // What a timer or a completion woke is this worker's to run, all but one by others too.
+        if mutation!("worker-forgets-its-timers", has_local, false) {
+            // What a timer woke is this worker's to run, all but one by others too.
             self.scheduler.announce(self.number);
             return;
         }
@@ -370,7 +369,8 @@ impl<'a> Worker<'a> {
     }
 
     /// The sentinel's look at workers that have been in one poll since its last: their timers are
-    /// fired, and the task in their LIFO slot, which nobody else takes, is queued.
+    /// fired, what has completed on their rings is taken if those are shared, and the task in their
+    /// LIFO slot, which nobody else takes, is queued.
     fn rescue(&mut self) {
         let workers = self.scheduler.config().workers;
         self.seen_polls.resize(workers, u64::MAX);
@@ -387,6 +387,7 @@ impl<'a> Worker<'a> {
                 if mutation!("sentinel-leaves-timers", true, false) {
                     self.scheduler.fire_timers(victim);
                 }
+                self.scheduler.rescue_ring(victim);
                 if let Some(task) = self.scheduler.take_lifo(victim) {
                     self.scheduler.schedule_injected(task);
                 }

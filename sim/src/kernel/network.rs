@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::clock::{Alarm, Clock};
 use super::hash::RunHash;
+use super::ring::Rings;
 use super::thread_table::{Resumed, ThreadTable, WaitFor};
 use super::{State, World};
 use crate::decide::{Decider, Kind};
-use crate::network::{HostId, Net, PollerId, Surroundings};
+use crate::network::{HostId, Net, PollerId, SocketId, Surroundings};
 
 /// Its address: the last of the range from which hosts get theirs, out of their way.
 const WORLD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
@@ -27,6 +28,7 @@ pub(crate) struct Lent<'a> {
     decider: &'a mut Decider,
     hash: &'a mut RunHash,
     threads: &'a mut ThreadTable,
+    rings: &'a mut Rings,
 }
 
 impl Surroundings for Lent<'_> {
@@ -48,6 +50,11 @@ impl Surroundings for Lent<'_> {
             self.threads.wake(thread, Resumed::Woken);
             self.decider.runnable_changed();
         }
+        self.rings.poller_ready(poller, self.threads, self.decider);
+    }
+
+    fn socket_readable(&mut self, socket: SocketId) {
+        self.rings.socket_readable(socket, self.clock, self.decider);
     }
 
     fn observe(&mut self, bytes: &[u8]) {
@@ -57,8 +64,8 @@ impl Surroundings for Lent<'_> {
 
 impl State {
     pub(super) fn network<R>(&mut self, f: impl FnOnce(&mut Net, &mut Lent<'_>) -> R) -> R {
-        let State { net, clock, decider, hash, threads, .. } = self;
-        f(net, &mut Lent { clock, decider, hash, threads })
+        let State { net, clock, decider, hash, threads, rings, .. } = self;
+        f(net, &mut Lent { clock, decider, hash, threads, rings })
     }
 }
 

@@ -12,15 +12,20 @@
 //! file holds then, and operations on one ring overtake each other. No completion is ever lost:
 //! what the queue has no room for waits beside it, and the kernel would rather have the queue
 //! emptied before it takes more.
+//!
+//! A receive whose socket has nothing when its alarm rings has none until the socket is readable,
+//! and then another one.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
 
-use super::clock::Alarm;
+use super::clock::{Alarm, Clock};
 use super::disk::Lent;
+use super::thread_table::{Resumed, ThreadTable, WaitFor};
 use super::{State, World};
-use crate::decide::Kind;
+use crate::decide::{Decider, Kind};
 use crate::disk::{Errno, Handle};
-use crate::network::{HostId, PollerId};
+use crate::network::{HostId, PollerId, SocketId};
 
 /// One operation in this many is refused, for no fault of its own.
 const REFUSED_ONE_IN: u64 = 16;
@@ -39,13 +44,14 @@ pub(crate) enum Request {
     Read { file: Handle, length: usize, offset: u64 },
     Write { file: Handle, bytes: Vec<u8>, offset: u64 },
     Sync { file: Handle, data_only: bool },
+    Receive { socket: SocketId, length: usize },
     Cancel { target: u64 },
 }
 
 /// What has become of an operation.
 pub(crate) struct Done {
     pub(crate) token: u64,
-    pub(crate) result: Result<usize, Errno>,
+    pub(crate) result: io::Result<usize>,
     /// What was read.
     pub(crate) bytes: Vec<u8>,
 }
@@ -54,15 +60,21 @@ struct Ring {
     host: HostId,
     /// How many completions the queue has room for.
     room: usize,
-    watch: Option<(PollerId, usize)>,
     done: VecDeque<Done>,
+    /// A waker has called since the last wait.
+    woken: bool,
+    /// Whose next event the ring waits for.
+    poller: Option<PollerId>,
+    /// It has had an event since the last wait that asked.
+    told: bool,
 }
 
 struct UnderWay {
     ring: u32,
     token: u64,
     request: Request,
-    at: u64,
+    /// When its alarm rings; `None` while it waits for its socket.
+    at: Option<u64>,
 }
 
 /// The completion queues of all hosts. Numbers are not used twice.
@@ -85,6 +97,66 @@ impl Rings {
         let mut own = self.under_way.iter().filter(|(_, entry)| entry.ring == ring);
         own.find(|(_, entry)| entry.token == token).map(|(number, _)| *number)
     }
+
+    /// `poller` has an event: rings that wait for its next one have it told.
+    pub(super) fn poller_ready(
+        &mut self,
+        poller: PollerId,
+        threads: &mut ThreadTable,
+        decider: &mut Decider,
+    ) {
+        for (number, ring) in &mut self.table {
+            if ring.poller == Some(poller) {
+                (ring.poller, ring.told) = (None, true);
+                end_wait(*number, threads, decider);
+            }
+        }
+    }
+
+    /// Receives that wait for `socket` have another look at it, sooner or later.
+    pub(super) fn socket_readable(
+        &mut self,
+        socket: SocketId,
+        clock: &mut Clock,
+        decider: &mut Decider,
+    ) {
+        for (number, entry) in &mut self.under_way {
+            let Request::Receive { socket: own, .. } = entry.request else { continue };
+            if own == socket && entry.at.is_none() {
+                let at = clock.now().saturating_add(lateness(decider));
+                clock.set(at, Alarm::Completion(*number));
+                entry.at = Some(at);
+            }
+        }
+    }
+}
+
+/// Something has come to `ring`: a thread that waits in it wakes.
+fn end_wait(ring: u32, threads: &mut ThreadTable, decider: &mut Decider) {
+    let waiting: Vec<u32> = threads.waiting_for(WaitFor::Ring(ring)).collect();
+    for thread in waiting {
+        threads.wake(thread, Resumed::Woken);
+        decider.runnable_changed();
+    }
+}
+
+/// How much longer than it had to an operation takes.
+fn lateness(decider: &mut Decider) -> u64 {
+    match decider.choose(Kind::Ring, LATE_ONE_IN) {
+        0 => decider.choose(Kind::Ring, LATEST),
+        _ => 0,
+    }
+}
+
+/// How much an operation transfers that could transfer `length`.
+fn shortened(length: usize, decider: &mut Decider) -> usize {
+    match length {
+        0 | 1 => length,
+        _ if decider.choose(Kind::Ring, SHORT_ONE_IN) == 0 => {
+            1 + decider.choose(Kind::Ring, length as u64 - 1) as usize
+        }
+        _ => length,
+    }
 }
 
 impl State {
@@ -94,16 +166,18 @@ impl State {
             return self.cancel(ring, token, target);
         }
         let State { disks, clock, decider, hash, .. } = self;
-        let is_sync = matches!(request, Request::Sync { .. });
-        let delay = disks.of(host).delay(is_sync, &mut Lent::new(clock, decider, hash));
-        let late = match decider.choose(Kind::Ring, LATE_ONE_IN) {
-            0 => decider.choose(Kind::Ring, LATEST),
-            _ => 0,
+        let delay = match request {
+            Request::Receive { .. } => 0,
+            _ => {
+                let is_sync = matches!(request, Request::Sync { .. });
+                disks.of(host).delay(is_sync, &mut Lent::new(clock, decider, hash))
+            }
         };
-        let at = clock.now().saturating_add(delay).saturating_add(late);
+        let at = clock.now().saturating_add(delay).saturating_add(lateness(decider));
         self.rings.last_operation += 1;
         let number = self.rings.last_operation;
         clock.set(at, Alarm::Completion(number));
+        let at = Some(at);
         self.rings.under_way.insert(number, UnderWay { ring, token, request, at });
     }
 
@@ -113,7 +187,14 @@ impl State {
         let Some(number) = self.rings.find(ring, target) else {
             return self.done(ring, token, Err(Errno::NotFound), Vec::new());
         };
-        match self.decider.choose(Kind::Ring, 3) {
+        // A receive never runs on a thread of the system, where a cancel comes too late.
+        let request = self.rings.under_way.get(&number).map(|entry| &entry.request);
+        let is_receive = matches!(request, Some(Request::Receive { .. }));
+        let choice = match is_receive {
+            true => 1 + self.decider.choose(Kind::Ring, 2),
+            false => self.decider.choose(Kind::Ring, 3),
+        };
+        match choice {
             0 => self.done(ring, token, Err(Errno::Already), Vec::new()),
             order => {
                 // Its alarm rings for nothing.
@@ -146,39 +227,48 @@ impl State {
             _ => None,
         };
         let mut bytes = Vec::new();
-        let mut limit = |length: usize| match length {
-            0 | 1 => length,
-            _ if decider.choose(Kind::Ring, SHORT_ONE_IN) == 0 => {
-                1 + decider.choose(Kind::Ring, length as u64 - 1) as usize
-            }
-            _ => length,
-        };
         let result = match (refused, request) {
             (Some(errno), _) => Err(errno),
             (None, Request::Read { file, length, offset }) => {
-                bytes.resize(limit(length), 0);
+                bytes.resize(shortened(length, decider), 0);
                 let mut lent = Lent::new(clock, decider, hash);
                 disks.of(host).read(file, &mut bytes, Some(offset), &mut lent)
             }
             (None, Request::Write { file, bytes, offset }) => {
-                let length = limit(bytes.len());
+                let length = shortened(bytes.len(), decider);
                 let mut lent = Lent::new(clock, decider, hash);
                 disks.of(host).write(file, &bytes[..length], Some(offset), &mut lent)
             }
             (None, Request::Sync { file, data_only }) => {
                 disks.of(host).sync(file, data_only).map(|()| 0)
             }
+            (None, Request::Receive { socket, length }) => {
+                bytes.resize(shortened(length, decider), 0);
+                let received = self.network(|net, lent| net.read(socket, &mut bytes, lent));
+                if received.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                    let request = Request::Receive { socket, length };
+                    let waits = UnderWay { ring, token, request, at: None };
+                    self.rings.under_way.insert(number, waits);
+                    return;
+                }
+                return self.done(ring, token, received, bytes);
+            }
             (None, Request::Cancel { .. }) => unreachable!("a cancel is never under way"),
         };
         self.done(ring, token, result, bytes);
     }
 
-    fn done(&mut self, ring: u32, token: u64, result: Result<usize, Errno>, bytes: Vec<u8>) {
+    fn done(
+        &mut self,
+        ring: u32,
+        token: u64,
+        result: Result<usize, impl Into<io::Error>>,
+        bytes: Vec<u8>,
+    ) {
+        let result = result.map_err(Into::into);
         let Some(entry) = self.rings.table.get_mut(&ring) else { return };
         entry.done.push_back(Done { token, result, bytes });
-        if let Some((poller, token)) = entry.watch {
-            self.network(|net, lent| net.poller_wake(poller, token, lent));
-        }
+        end_wait(ring, &mut self.threads, &mut self.decider);
     }
 }
 
@@ -189,7 +279,8 @@ impl World {
         let host = self.host();
         self.with(|state| {
             state.rings.last_ring += 1;
-            let ring = Ring { host, room, watch: None, done: VecDeque::new() };
+            let done = VecDeque::new();
+            let ring = Ring { host, room, done, woken: false, poller: None, told: false };
             state.rings.table.insert(state.rings.last_ring, ring);
             state.rings.last_ring
         })
@@ -199,10 +290,7 @@ impl World {
     pub(crate) fn ring_close(&self, ring: u32) {
         self.with(|state| {
             state.rings.under_way.retain(|_, entry| entry.ring != ring);
-            let watch = state.rings.table.remove(&ring).and_then(|ring| ring.watch);
-            if let Some((poller, token)) = watch {
-                state.network(|net, _| net.poller_forget(poller, token));
-            }
+            state.rings.table.remove(&ring);
         });
     }
 
@@ -241,28 +329,43 @@ impl World {
     pub(crate) fn ring_next(&self, ring: u32) -> Option<u64> {
         self.with(|state| {
             let own = state.rings.under_way.values().filter(|entry| entry.ring == ring);
-            own.map(|entry| entry.at).min()
+            own.filter_map(|entry| entry.at).min()
         })
     }
 
-    /// Has `poller` told under `token` of each completion, and at once of those that are there.
-    pub(crate) fn ring_watch(&self, ring: u32, watch: (PollerId, usize)) {
+    /// A wait begins, which is for the next event of `poller` too. False if something is there: it
+    /// need not wait.
+    pub(crate) fn ring_watch(&self, ring: u32, poller: Option<PollerId>) -> bool {
         self.with(|state| {
-            let Some(entry) = state.rings.table.get_mut(&ring) else { return };
-            entry.watch = Some(watch);
-            if !entry.done.is_empty() {
-                state.network(|net, lent| net.poller_wake(watch.0, watch.1, lent));
+            let State { rings, net, .. } = state;
+            let Some(entry) = rings.table.get_mut(&ring) else { return false };
+            if let Some(poller) = poller {
+                match net.poller_has_events(poller) {
+                    true => (entry.poller, entry.told) = (None, true),
+                    false => entry.poller = Some(poller),
+                }
             }
-        });
+            let told = poller.is_some() && entry.told;
+            !(entry.woken || told) && entry.done.is_empty()
+        })
     }
 
-    /// Ends the watch; an event that was not taken is gone.
-    pub(crate) fn ring_unwatch(&self, ring: u32) {
+    /// A wait ends: whether the poller that it `asked` for has had an event.
+    pub(crate) fn ring_told(&self, ring: u32, asked: bool) -> bool {
         self.with(|state| {
-            let watch = state.rings.table.get_mut(&ring).and_then(|entry| entry.watch.take());
-            if let Some((poller, token)) = watch {
-                state.network(|net, _| net.poller_forget(poller, token));
-            }
+            let Some(entry) = state.rings.table.get_mut(&ring) else { return false };
+            entry.woken = false;
+            asked && std::mem::take(&mut entry.told)
+        })
+    }
+
+    /// Ends the wait in a queue, or the next one.
+    pub(crate) fn ring_wake(&self, ring: u32) {
+        self.with(|state| {
+            let State { rings, threads, decider, .. } = state;
+            let Some(entry) = rings.table.get_mut(&ring) else { return };
+            entry.woken = true;
+            end_wait(ring, threads, decider);
         });
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum WaitFor {
     Exit(u32),
     /// An event of this poller.
     Poller(PollerId),
+    /// A completion, a wake-up or whatever else ends a wait in this completion queue.
+    Ring(u32),
     /// Its park token.
     Park,
     /// Its alarm alone.
@@ -242,6 +244,7 @@ impl ThreadTable {
                     Status::Blocked(WaitFor::Poller(poller)) => {
                         format!("waits in {}", net.describe_poller(poller))
                     }
+                    Status::Blocked(WaitFor::Ring(ring)) => format!("waits in ring {ring}"),
                     Status::Blocked(WaitFor::Park) => "is parked".to_owned(),
                     Status::Blocked(WaitFor::Time) => "sleeps".to_owned(),
                     Status::Runnable | Status::Finished => {

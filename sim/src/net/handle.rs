@@ -195,6 +195,11 @@ impl Socket {
         Socket(Handle::new(what, world, id.0, place))
     }
 
+    /// Its number in its world.
+    pub(super) fn id(&self) -> SocketId {
+        SocketId(self.0.number)
+    }
+
     /// Its world and its number there, for a thread of that world.
     ///
     /// # Errors

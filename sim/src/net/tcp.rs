@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::handle::{Socket, call, running_world};
 use crate::kernel::event::{Operation, OperationKind};
+use crate::network::SocketId;
 
 /// The length of a listener's queue, as real listeners have it.
 const BACKLOG: u32 = 1_024;
@@ -174,6 +175,10 @@ pub(super) use options;
 pub struct TcpStream(pub(super) Socket);
 
 impl TcpStream {
+    pub(crate) fn id(&self) -> SocketId {
+        self.0.id()
+    }
+
     /// Begins to connect to `address`. A writable event tells that the outcome is known; then
     /// [`TcpStream::take_error`] has the error, or [`TcpStream::peer_addr`] the peer.
     ///

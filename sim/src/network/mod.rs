@@ -99,6 +99,9 @@ pub(crate) trait Surroundings {
     /// A poller has an event, perhaps: threads that wait in it wake and take it.
     fn poller_ready(&mut self, poller: PollerId);
 
+    /// A socket may be readable now, or may be so anew.
+    fn socket_readable(&mut self, _: SocketId) {}
+
     /// Bytes have reached a host: they belong to the run's hash.
     fn observe(&mut self, bytes: &[u8]);
 }

@@ -279,6 +279,11 @@ impl Net {
         }
     }
 
+    /// Whether a poller has events, perhaps: see [`Net::poller_take`].
+    pub(crate) fn poller_has_events(&self, poller: PollerId) -> bool {
+        self.pollers.get(&poller).is_some_and(|entry| !entry.ready.is_empty())
+    }
+
     /// Takes the event of a waker's `token` back, if it was not taken.
     pub(crate) fn poller_forget(&mut self, poller: PollerId, token: usize) {
         if let Some(entry) = self.pollers.get_mut(&poller) {
@@ -286,9 +291,12 @@ impl Net {
         }
     }
 
-    /// Something has happened to a socket: its poller hears of it.
+    /// Something has happened to a socket: its poller hears of it, and rings do.
     pub(super) fn mark(&mut self, id: SocketId, edges: Edges, s: &mut impl Surroundings) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
+        if edges.read {
+            s.socket_readable(id);
+        }
         let Some(registration) = &mut socket.registration else { return };
         let edges = wanted(registration.interest, edges);
         if !edges.any() {

@@ -6,11 +6,11 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::connection::Connection;
 use crate::net::operation::{Operation, operations};
-use crate::platform::net as system;
 
 operations! {
-    of system::TcpStream;
+    of Connection;
 
     /// The future of [`TcpStream::read`](super::TcpStream::read).
     ///
@@ -66,7 +66,7 @@ impl Read<'_> {
 impl ReadVectored<'_, '_> {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let requested = self.buffers.iter().map(|buffer| buffer.len()).sum();
-        let read = |socket: &system::TcpStream| socket.read_vectored(self.buffers);
+        let read = |socket: &Connection| socket.read_vectored(self.buffers);
         self.operation.poll_transfer(context, requested, read)
     }
 }
@@ -82,7 +82,7 @@ impl ReadExact<'_> {
         while self.filled < self.buffer.len() {
             let rest = &mut self.buffer[self.filled..];
             let requested = rest.len();
-            let read = |socket: &system::TcpStream| socket.read(rest);
+            let read = |socket: &Connection| socket.read(rest);
             match ready!(self.operation.poll_transfer(context, requested, read))? {
                 0 => return Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
                 count => self.filled += count,
@@ -102,7 +102,7 @@ impl Write<'_> {
 impl WriteVectored<'_> {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let requested = self.slices.iter().map(|slice| slice.len()).sum();
-        let write = |socket: &system::TcpStream| socket.write_vectored(self.slices);
+        let write = |socket: &Connection| socket.write_vectored(self.slices);
         self.operation.poll_transfer(context, requested, write)
     }
 }
@@ -111,7 +111,7 @@ impl WriteAll<'_> {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.bytes.is_empty() {
             let requested = self.bytes.len();
-            let write = |socket: &system::TcpStream| socket.write(self.bytes);
+            let write = |socket: &Connection| socket.write(self.bytes);
             match ready!(self.operation.poll_transfer(context, requested, write))? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 count => self.bytes = &self.bytes[count..],
@@ -123,6 +123,6 @@ impl WriteAll<'_> {
 
 impl Readiness<'_> {
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.operation.poll_ready(context)
+        self.operation.poll_told(context)
     }
 }

@@ -146,8 +146,7 @@ impl TcpListener {
         accepted: io::Result<(system::TcpStream, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = accepted?;
-        let stream = TcpStream::register(self.io.scheduler().driver(), socket)?;
-        Ok((stream, peer))
+        Ok((TcpStream::adopt(&self.io, socket)?, peer))
     }
 }
 

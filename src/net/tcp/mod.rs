@@ -1,8 +1,10 @@
 //! TCP: listeners and streams, and sockets before they become one.
 
 mod connect;
+mod connection;
 mod futures;
 mod halves;
+mod leftover;
 mod listener;
 mod owned_buffers;
 mod owned_halves;

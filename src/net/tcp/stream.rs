@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::connection::Connection;
 use super::halves::{ReadHalf, WriteHalf};
 use super::owned_halves::{OwnedReadHalf, OwnedWriteHalf};
 use super::{Connect, Peek, Read, ReadExact, ReadOwned, ReadVectored, Readiness};
@@ -18,7 +19,7 @@ use crate::driver::{Direction, Driver, Registration};
 use crate::net::ToSocketAddrs;
 use crate::net::operation::{Operation, Request};
 use crate::platform::net as system;
-use crate::runtime::Io;
+use crate::runtime::{Backend, Io};
 
 /// A TCP connection.
 ///
@@ -54,7 +55,7 @@ use crate::runtime::Io;
 /// .unwrap();
 /// ```
 pub struct TcpStream {
-    registration: Registration<system::TcpStream>,
+    registration: Registration<Connection>,
 }
 
 impl TcpStream {
@@ -94,7 +95,9 @@ impl TcpStream {
     /// read and write it in the ordinary way.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// `Unsupported` in a simulation; `ResourceBusy` if a [`read_owned`](TcpStream::read_owned) was
+    /// dropped on a ring and its bytes were not read since, or may still come. The stream is closed
+    /// then.
     pub fn into_std(self) -> io::Result<system::StdTcpStream> {
         self.registration.into_source()?.into_std()
     }
@@ -103,7 +106,18 @@ impl TcpStream {
         driver: &Arc<Driver>,
         socket: system::TcpStream,
     ) -> io::Result<TcpStream> {
-        Ok(TcpStream { registration: driver.register(socket)? })
+        Ok(TcpStream { registration: driver.register(Connection::new(socket))? })
+    }
+
+    /// As [`TcpStream::register`], for a stream that is connected. Where reads may go by rings, the
+    /// system is asked to watch it only if somebody waits otherwise.
+    pub(super) fn adopt(io: &Io, socket: system::TcpStream) -> io::Result<TcpStream> {
+        let (driver, connection) = (io.scheduler().driver(), Connection::new(socket));
+        let registration = match io.backend() {
+            Backend::IoUring => driver.register_late(connection)?,
+            _ => driver.register(connection)?,
+        };
+        Ok(TcpStream { registration })
     }
 
     /// Reads what is there, at most as much as `buffer` holds, and waits if there is nothing; 0 is
@@ -193,7 +207,12 @@ impl TcpStream {
     /// As [`read`](TcpStream::read), into a buffer that the operation owns meanwhile: what it
     /// answers, and the buffer. It fills the bytes that the buffer has, so a `Vec` needs a length.
     ///
-    /// Cancel safety: a dropped read has read nothing; its buffer is dropped with it.
+    /// On a runtime with rings ([`Backend::IoUring`](crate::Backend::IoUring)), a read that has to
+    /// wait is done by the kernel, straight into the buffer.
+    ///
+    /// Cancel safety: a dropped read has read nothing; its buffer is dropped with it, on a ring
+    /// when the kernel has let go of it. Reads that follow wait for that, and get what came
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`read`](TcpStream::read).
@@ -215,8 +234,11 @@ impl TcpStream {
     /// .unwrap();
     /// ```
     #[track_caller]
-    pub fn read_owned<B: AsMut<[u8]>>(&self, buffer: B) -> ReadOwned<'_, B> {
-        ReadOwned { operation: self.operation(Direction::Read), buffer: Some(buffer) }
+    pub fn read_owned<B>(&self, buffer: B) -> ReadOwned<'_, B>
+    where
+        B: AsMut<[u8]> + Send + 'static,
+    {
+        ReadOwned::new(self.operation(Direction::Read), buffer)
     }
 
     /// As [`write`](TcpStream::write), from a buffer that the operation owns meanwhile: what it
@@ -483,7 +505,7 @@ impl TcpStream {
     }
 
     fn socket(&self) -> &system::TcpStream {
-        self.registration.source()
+        self.registration.source().socket()
     }
 
     /// The stream of something that is or has one.
@@ -502,7 +524,7 @@ impl TcpStream {
 
     /// An operation of a future that the caller's caller asks for.
     #[track_caller]
-    fn operation(&self, direction: Direction) -> Operation<'_, system::TcpStream> {
+    fn operation(&self, direction: Direction) -> Operation<'_, Connection> {
         let request = Request::new(direction, Location::caller());
         Operation::new(&self.registration, request)
     }
@@ -535,7 +557,7 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let request = Request::new(Direction::Read, Location::caller());
         let requested = buffer.len();
-        let read = |socket: &system::TcpStream| socket.read(buffer);
+        let read = |socket: &Connection| socket.read(buffer);
         request.poll_transfer(&self.registration, context, requested, read)
     }
 
@@ -548,7 +570,7 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let request = Request::new(Direction::Read, Location::caller());
         let requested = buffers.iter().map(|buffer| buffer.len()).sum();
-        let read = |socket: &system::TcpStream| socket.read_vectored(buffers);
+        let read = |socket: &Connection| socket.read_vectored(buffers);
         request.poll_transfer(&self.registration, context, requested, read)
     }
 
@@ -560,7 +582,7 @@ impl TcpStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let request = Request::new(Direction::Write, Location::caller());
-        let write = |socket: &system::TcpStream| socket.write(bytes);
+        let write = |socket: &Connection| socket.write(bytes);
         request.poll_transfer(&self.registration, context, bytes.len(), write)
     }
 
@@ -573,7 +595,7 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         let request = Request::new(Direction::Write, Location::caller());
         let requested = slices.iter().map(|slice| slice.len()).sum();
-        let write = |socket: &system::TcpStream| socket.write_vectored(slices);
+        let write = |socket: &Connection| socket.write_vectored(slices);
         request.poll_transfer(&self.registration, context, requested, write)
     }
 }
@@ -593,6 +615,6 @@ impl AsFd for TcpStream {
     /// In a simulation, whose sockets have no descriptor.
     #[track_caller]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registration.source().as_fd()
+        self.socket().as_fd()
     }
 }

@@ -64,6 +64,14 @@ impl Registrar {
 
 pub trait Source {
     const ENDS: bool = true;
+
+    fn register_late(&self, _: &Registrar, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister_late(&self, _: &Registrar) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Source for TcpListener {}

@@ -9,9 +9,11 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use socket2::SockRef;
 
@@ -68,6 +70,13 @@ impl Poller {
     }
 }
 
+#[cfg(unix)]
+impl AsRawFd for Poller {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// Registers sources with its [`Poller`].
 #[derive(Debug)]
 pub struct Registrar(pub(in crate::platform) mio::Registry);
@@ -108,6 +117,23 @@ pub trait Source {
     /// # Errors
     /// As there.
     fn deregister(&mut self, registrar: &Registrar) -> io::Result<()>;
+
+    /// As `register`, of a source that is in use already: `deregister_late` ends it. TCP streams on
+    /// Linux can be registered so.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is registered already; `Unsupported` where this cannot be.
+    fn register_late(&self, _: &Registrar, _: usize) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// See `register_late`.
+    ///
+    /// # Errors
+    /// As [`Registrar::deregister`].
+    fn deregister_late(&self, _: &Registrar) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 fn register(
@@ -396,6 +422,17 @@ impl Source for TcpStream {
 
     fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
         registrar.0.deregister(&mut self.0)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn register_late(&self, registrar: &Registrar, token: usize) -> io::Result<()> {
+        let descriptor = self.0.as_raw_fd();
+        register(&mut SourceFd(&descriptor), registrar, token)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn deregister_late(&self, registrar: &Registrar) -> io::Result<()> {
+        registrar.0.deregister(&mut SourceFd(&self.0.as_raw_fd()))
     }
 }
 

@@ -96,7 +96,7 @@ macro_rules! pass_on {
 use {call, pass_on};
 
 /// The readiness queue: tells which of its sources may be ready.
-pub struct Poller(World<real::Poller, Arc<net::Poller>>);
+pub struct Poller(pub(in crate::platform) World<real::Poller, Arc<net::Poller>>);
 
 impl Poller {
     /// A queue without sources.
@@ -194,6 +194,25 @@ pub trait Source {
     /// As there.
     #[track_caller]
     fn deregister(&mut self, registrar: &Registrar) -> io::Result<()>;
+
+    /// As `register`, of a source that is in use already: `deregister_late` ends it. TCP streams on
+    /// Linux can be registered so.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is registered already; `Unsupported` where this cannot be.
+    #[track_caller]
+    fn register_late(&self, _: &Registrar, _: usize) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    /// See `register_late`.
+    ///
+    /// # Errors
+    /// As [`Registrar::deregister`].
+    #[track_caller]
+    fn deregister_late(&self, _: &Registrar) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
 }
 
 #[track_caller]
@@ -368,6 +387,17 @@ impl fmt::Debug for TcpListener {
 
 /// A TCP connection, or the attempt to make one. None of its calls blocks.
 pub struct TcpStream(World<real::TcpStream, net::TcpStream>);
+
+#[cfg(all(target_os = "linux", not(volt_loom)))]
+impl TcpStream {
+    /// The simulated connection, if it is one.
+    pub(in crate::platform) fn simulated(&self) -> Option<&net::TcpStream> {
+        match &self.0 {
+            World::Real(_) => None,
+            World::Simulated(stream) => Some(stream),
+        }
+    }
+}
 
 impl TcpStream {
     /// Begins to connect. A writable event tells that the outcome is known: then
@@ -576,6 +606,32 @@ impl Source for TcpStream {
     #[track_caller]
     fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
         deregister(&mut self.0, registrar)
+    }
+
+    #[track_caller]
+    fn register_late(&self, registrar: &Registrar, token: usize) -> io::Result<()> {
+        match (&self.0, &registrar.0) {
+            (World::Real(stream), World::Real(registrar)) => {
+                check_thread()?;
+                real::Source::register_late(stream, registrar, token)
+            }
+            (World::Simulated(stream), World::Simulated(poller)) => {
+                poller.register(stream, token, BOTH)
+            }
+            _ => Err(other_world()),
+        }
+    }
+
+    #[track_caller]
+    fn deregister_late(&self, registrar: &Registrar) -> io::Result<()> {
+        match (&self.0, &registrar.0) {
+            (World::Real(stream), World::Real(registrar)) => {
+                check_thread()?;
+                real::Source::deregister_late(stream, registrar)
+            }
+            (World::Simulated(stream), World::Simulated(poller)) => poller.deregister(stream),
+            _ => Err(other_world()),
+        }
     }
 }
 

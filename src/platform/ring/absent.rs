@@ -1,8 +1,10 @@
 //! Where there are no rings.
 
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use super::{Completion, Operation};
+use crate::platform::net::Poller;
 
 /// There are none.
 ///
@@ -24,7 +26,7 @@ impl Ring {
     ///
     /// # Errors
     /// `Unsupported`, always.
-    pub fn new(_: u32) -> io::Result<Ring> {
+    pub fn new(_: u32, _: bool) -> io::Result<Ring> {
         probe().map(|()| unreachable!("the probe fails"))
     }
 
@@ -53,25 +55,34 @@ impl Ring {
     ///
     /// # Errors
     /// Nothing can call it.
-    pub fn signal(&self) -> io::Result<RingSignal> {
+    pub fn wait(
+        &mut self,
+        _: Option<Duration>,
+        _: Option<&Poller>,
+        _: &mut Vec<Completion>,
+    ) -> io::Result<bool> {
+        match *self {}
+    }
+
+    /// See the [module](super).
+    ///
+    /// # Errors
+    /// Nothing can call it.
+    pub fn waker(&self) -> io::Result<RingWaker> {
         match *self {}
     }
 }
 
-/// Tells of the completions of a ring; there is none here.
+/// Ends a wait in a ring; there is none here.
 #[derive(Debug)]
-pub enum RingSignal {}
+pub enum RingWaker {}
 
-#[cfg(not(volt_loom))]
-impl crate::platform::net::Source for RingSignal {
-    fn register(&mut self, _: &crate::platform::net::Registrar, _: usize) -> io::Result<()> {
-        match *self {}
-    }
-
-    fn deregister(&mut self, _: &crate::platform::net::Registrar) -> io::Result<()> {
+impl RingWaker {
+    /// See the [module](super).
+    ///
+    /// # Errors
+    /// Nothing can call it.
+    pub fn wake(&self) -> io::Result<()> {
         match *self {}
     }
 }
-
-#[cfg(volt_loom)]
-impl crate::platform::net::Source for RingSignal {}

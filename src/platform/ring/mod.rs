@@ -6,7 +6,7 @@
 //! | `sim` too, on Linux | a simulated ring on simulated threads, `io_uring` on all others |
 //! | other systems, `--cfg volt_loom` | there is none: an error |
 //!
-//! A ring belongs to the world and to the thread that it was created on.
+//! A ring belongs to the world and, unless it is shared, to the thread that it was created on.
 //!
 //! # What both worlds keep to
 //!
@@ -17,16 +17,18 @@
 //! - An operation may be refused for no fault of its own: [`is_refusal`]. Nothing was done of it
 //!   then.
 //! - Operations begin with the next [`Ring::turn`], and complete in one.
-//! - The [`RingSignal`] of a ring makes an event after each completion that no turn has taken. What
-//!   wakes a thread that waits is the readiness queue where that is registered: a ring is one of
-//!   its sources.
+//! - A [`Ring::wait`] submits and waits in one call of the system. It ends with a completion, with
+//!   a [`RingWaker`], with what a [`Poller`](super::net::Poller) has to tell, or with its time: so
+//!   a thread can wait in its ring for all that it waits for. It may end without any of them.
+//! - A wake-up that comes while nobody waits ends the next wait. What a poller has to tell is told
+//!   to a wait that asks for it, also if it came before, and until somebody has taken the events.
 //!
 //! ```
 //! use volt::platform::fs::{self, OpenFlags};
 //! use volt::platform::ring::{Operation, Ring};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! let Ok(mut ring) = Ring::new(8) else { return Ok(()) }; // this machine has none
+//! let Ok(mut ring) = Ring::new(8, false) else { return Ok(()) }; // this machine has none
 //! let file = fs::open("Cargo.toml".as_ref(), &OpenFlags::READ)?;
 //! let mut bytes = [0; 4];
 //! let read = Operation::Read { file: &file, buffer: bytes.as_mut_ptr(), length: 4, offset: 1 };
@@ -57,9 +59,14 @@ use simulated as face;
 
 use std::io;
 
-pub use face::{Ring, RingSignal};
+pub use face::{Ring, RingWaker};
 
 use super::fs::File;
+use super::net::TcpStream;
+
+/// This token and those above it are the rings' own.
+#[cfg(all(target_os = "linux", not(volt_loom)))]
+const FIRST_OWN_TOKEN: u64 = u64::MAX - 1;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -93,6 +100,16 @@ pub enum Operation<'a> {
         file: &'a File,
         /// Only what is needed to find the content.
         data_only: bool,
+    },
+    /// Reads up to `length` bytes from a connection, when there are any; 0 at its end. It may wait
+    /// for ever.
+    Receive {
+        /// Which connection.
+        socket: &'a TcpStream,
+        /// Where the bytes go.
+        buffer: *mut u8,
+        /// How many there is room for.
+        length: u32,
     },
 }
 
@@ -128,9 +145,13 @@ pub fn probe() -> io::Result<()> {
 mod tests {
     use std::path::Path;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::platform::clock;
     use crate::platform::fs::{OpenFlags, open, remove_file};
     use crate::platform::net::{Events, Poller};
+    use crate::platform::thread;
 
     const BOTH: OpenFlags = OpenFlags { read: true, write: true, create: true, ..OpenFlags::NONE };
 
@@ -153,10 +174,71 @@ mod tests {
         unreachable!("a machine that refuses every operation")
     }
 
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    /// Waits in a ring where nothing is in flight; whether the poller has something to tell.
+    fn wait(ring: &mut Ring, timeout: Option<Duration>, poller: Option<&Poller>) -> bool {
+        let mut completions = Vec::new();
+        let told = ring.wait(timeout, poller, &mut completions).unwrap();
+        assert!(completions.is_empty(), "{completions:?}");
+        told
+    }
+
+    /// A wait without a time-out would never end.
+    fn times_out(ring: &mut Ring) {
+        let began = clock::now();
+        assert!(!wait(ring, Some(Duration::ZERO), None));
+        // It may end early.
+        while clock::now().saturating_duration_since(began) < MOMENT {
+            assert!(!wait(ring, Some(MOMENT), None));
+        }
+    }
+
+    /// A wake-up ends a wait, or the next one.
+    fn is_woken(ring: &mut Ring) {
+        let waker = ring.waker().unwrap();
+        for _ in 0..3 {
+            waker.wake().unwrap();
+            wait(ring, None, None);
+        }
+        for _ in 0..3 {
+            let waker = ring.waker().unwrap();
+            let thread = thread::spawn("waker", None, move || {
+                thread::sleep(MOMENT);
+                waker.wake().unwrap();
+            });
+            wait(ring, None, None);
+            thread.unwrap().join().unwrap();
+        }
+    }
+
+    /// What a poller has to tell ends a wait that asks for it, whether it comes before or after.
+    fn tells_of_a_poller(ring: &mut Ring) {
+        let mut poller = Poller::new().unwrap();
+        let waker = poller.waker().unwrap();
+        let mut events = Events::with_capacity(4);
+        for asked_before in [true, false, true] {
+            if asked_before {
+                assert!(!wait(ring, Some(MOMENT), Some(&poller)), "nothing has come yet");
+            }
+            waker.wake().unwrap();
+            while !wait(ring, None, Some(&poller)) {}
+            // It may be told once more, until somebody has taken the events.
+            poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        }
+        // Events that somebody else has taken are not waited for in vain.
+        waker.wake().unwrap();
+        poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        wait(ring, Some(MOMENT), Some(&poller));
+        wait(ring, Some(MOMENT), Some(&poller));
+        waker.wake().unwrap();
+        while !wait(ring, None, Some(&poller)) {}
+    }
+
     /// What every ring does, real or simulated.
     fn contract(path: &Path) {
         probe().unwrap();
-        let mut ring = Ring::new(2).unwrap();
+        let mut ring = Ring::new(2, false).unwrap();
         let file = open(path, &BOTH).unwrap();
         let text = b"hello, world";
         let mut at = 0;
@@ -179,25 +261,20 @@ mod tests {
         }
         assert_eq!(&read[..at], text);
 
-        // A signal tells of what completes, and only then.
-        let mut poller = Poller::new().unwrap();
-        let registrar = poller.registrar().unwrap();
-        let mut signal = ring.signal().unwrap();
-        registrar.register(&mut signal, 5).unwrap();
-        let mut events = Events::with_capacity(4);
+        // A wait submits, and ends with the completion.
         let mut completions = Vec::new();
         for round in 0..3 {
             let operation = Operation::Sync { file: &file, data_only: true };
             // SAFETY: it has no memory.
             assert!(unsafe { ring.submit(round, &operation) });
-            while !ring.turn(false, &mut completions).unwrap() {}
             while completions.is_empty() {
-                poller.wait(&mut events, None).unwrap();
-                ring.turn(false, &mut completions).unwrap();
+                assert!(!ring.wait(None, None, &mut completions).unwrap(), "no poller was asked");
             }
             assert_eq!(completions.pop().unwrap().token, round);
         }
-        registrar.deregister(&mut signal).unwrap();
+        times_out(&mut ring);
+        is_woken(&mut ring);
+        tells_of_a_poller(&mut ring);
 
         // Both complete, whichever way it goes.
         let operation = Operation::Sync { file: &file, data_only: true };
@@ -232,7 +309,7 @@ mod tests {
     /// A pipe has no offsets, and a read of it may wait for ever.
     #[test]
     fn what_is_no_storage_is_not_taken() {
-        let Ok(mut ring) = Ring::new(2) else { return };
+        let Ok(mut ring) = Ring::new(2, false) else { return };
         let (reader, writer) = std::io::pipe().unwrap();
         let ends = [std::os::fd::OwnedFd::from(reader), std::os::fd::OwnedFd::from(writer)];
         let [reader, writer] = ends.map(|end| File::from_std(end.into()).unwrap());
@@ -248,7 +325,7 @@ mod tests {
 
     /// More completions than the queue has room for: none is lost.
     fn overflow(path: &Path) {
-        let mut ring = Ring::new(2).unwrap();
+        let mut ring = Ring::new(2, false).unwrap();
         let file = open(path, &OpenFlags::READ).unwrap();
         let mut buffers = vec![[0_u8; 8]; 100];
         let mut completions = Vec::new();
