@@ -199,25 +199,12 @@ impl<S: Source> Registration<S> {
     }
 
     /// As [`Registration::try_io`], for an operation that transfers up to `requested` bytes and
-    /// answers how many. If it was fewer, the next one waits for an event instead of trying.
+    /// answers how many. If it was fewer, the next one waits for an event instead of trying. Does
+    /// not begin to watch: who waits here if it would block has done so.
     ///
     /// # Errors
     /// As [`Registration::try_io`].
     pub(crate) fn try_transfer(
-        &self,
-        direction: Direction,
-        requested: usize,
-        operation: impl FnOnce(&S) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.watch()?;
-        self.try_transfer_first(direction, requested, operation)
-    }
-
-    /// As [`Registration::try_transfer`], for who waits elsewhere than here if it would block.
-    ///
-    /// # Errors
-    /// As [`Registration::try_io`].
-    pub(crate) fn try_transfer_first(
         &self,
         direction: Direction,
         requested: usize,
@@ -466,7 +453,7 @@ mod tests {
         // Who waits elsewhere has it tried, and not watched; nothing is tried twice.
         for attempts in [1, 0] {
             let mut tried = 0;
-            let read = server.try_transfer_first(Direction::Read, 16, |socket| {
+            let read = server.try_transfer(Direction::Read, 16, |socket| {
                 tried += 1;
                 socket.read(&mut buffer)
             });

@@ -307,8 +307,8 @@ scenario!(a_stuck_worker_holds_up_only_what_is_on_its_ring, || {
     });
 });
 
-/// Several workers wait, one in the driver through its ring and the others in their rings alone;
-/// what wakes them comes from threads that are no workers.
+// Several workers wait, one in the driver through its ring and the others in their rings alone;
+// what wakes them comes from threads that are no workers.
 scenario!(workers_that_wait_in_their_rings_are_woken, || {
     let Some(runtime) = runtime(3) else { return };
     runtime.run(|io| async move {
@@ -342,7 +342,7 @@ scenario!(workers_that_wait_in_their_rings_are_woken, || {
     });
 });
 
-/// What completes on a stuck worker's ring is taken from it by another one.
+// What completes on a stuck worker's ring is taken from it by another one.
 scenario!(a_stuck_workers_ring_is_rescued, || {
     let builder = Runtime::builder().workers(2).backend(Backend::IoUring).rescue_rings(true);
     let runtime = match builder.build() {
@@ -367,14 +367,15 @@ scenario!(a_stuck_workers_ring_is_rescued, || {
             while !done.load(Ordering::SeqCst) {
                 volt::platform::thread::sleep(Duration::from_micros(100));
             }
-            reader
+            Some(reader)
         });
-        assert_eq!(stuck.await.unwrap().await.unwrap(), b"x");
+        let reader = stuck.await.unwrap().unwrap();
+        assert_eq!(reader.await.unwrap(), b"x");
     });
 });
 
-/// An accepted connection is watched late where there are rings: each way of waiting for it is told
-/// of what came before and after that.
+// An accepted connection is watched late where there are rings: each way of waiting for it is told
+// of what came before and after that.
 scenario!(an_accepted_connection_is_waited_for_in_every_way, || {
     let Some(runtime) = runtime(2) else { return };
     runtime.run(|io| async move {

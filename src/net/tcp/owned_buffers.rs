@@ -85,7 +85,7 @@ impl<'a, B: AsMut<[u8]> + Send + 'static> ReadOwned<'a, B> {
         let bytes = buffer.as_mut();
         let requested = bytes.len();
         let read = |connection: &Connection| connection.read(bytes);
-        match registration.try_transfer_first(Direction::Read, requested, read) {
+        match registration.try_transfer(Direction::Read, requested, read) {
             Err(error) if is_to_wait(&error) => {}
             outcome => return Ok((outcome, buffer)),
         }
