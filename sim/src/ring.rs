@@ -209,11 +209,11 @@ impl Ring {
         Ok(completions)
     }
 
-    /// Submits what there is, as much of it as the kernel takes, and, if that is all and nothing has
-    /// completed, waits for at most `timeout` for a completion, for a [`RingWaker`], or for something
-    /// that `poller` has to tell. Gives what has
-    /// completed, and whether `poller` has had something to tell since the last wait that asked for
-    /// it. May return early, and without anything.
+    /// Submits what there is, as much of it as the kernel takes, and, if that is all and nothing
+    /// has completed, waits for at most `timeout` for a completion, for a [`RingWaker`], or for
+    /// something that `poller` has to tell. Gives what has completed, and whether `poller` has had
+    /// something to tell since the last wait that asked for it. May return early, and without
+    /// anything.
     ///
     /// # Errors
     /// `Unsupported` on an ordinary thread. In another world, that run fails.

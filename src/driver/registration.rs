@@ -59,18 +59,39 @@ impl<S: Source> Registration<S> {
 
     /// Sees to it that the system watches the source, and tells of what is ready now.
     fn watch(&self) -> io::Result<()> {
+        self.watch_after(|| {})
+    }
+
+    /// As `watch`, and nothing is presumed to be ready any more, unless somebody else has the
+    /// source watched already.
+    fn watch_from_now(&self) -> io::Result<()> {
+        // No event can have come yet: all that is cleared is what was presumed.
+        self.watch_after(|| {
+            for direction in [Direction::Read, Direction::Write] {
+                if let Some(Ok(seen)) = self.readiness().look(direction) {
+                    self.readiness().clear(direction, seen);
+                }
+            }
+        })
+    }
+
+    /// Has the system watch the source, if nobody has asked it yet, after `prepare`.
+    fn watch_after(&self, prepare: impl FnOnce()) -> io::Result<()> {
         let Watched { driver, token, is_watched, .. } = &*self.watched;
-        // Relaxed: it spares a call; who does not see it yet hears that it was done.
-        if is_watched.load(Ordering::Relaxed) {
+        // Relaxed, here and below: it only says who asks the system. Whoever waits is in the list
+        // before it comes here, and hears of what is told then.
+        if is_watched.load(Ordering::Relaxed) || is_watched.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        match self.source().register_late(&driver.registrar, *token) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-            _ => {
-                is_watched.store(true, Ordering::Relaxed);
-                Ok(())
-            }
+        prepare();
+        let watched = self.source().register_late(&driver.registrar, *token);
+        if watched.is_err() {
+            is_watched.store(false, Ordering::Relaxed);
+            // Others may rely on this attempt: they try again, and hear why it fails.
+            self.announce(Direction::Read);
+            self.announce(Direction::Write);
         }
+        watched
     }
 
     /// Waits for an event. A source that is watched late is so from the first wait on: what was
@@ -86,20 +107,6 @@ impl<S: Source> Registration<S> {
             self.watch()?;
         }
         polled
-    }
-
-    /// As `watch`, and forgets that `direction` was presumed to be ready.
-    fn watch_from_now(&self, direction: Direction) -> io::Result<()> {
-        // Relaxed: see `watch`.
-        if !self.watched.is_watched.load(Ordering::Relaxed) {
-            let presumed = self.readiness().look(direction);
-            self.watch()?;
-            if let Some(Ok(seen)) = presumed {
-                // What an event has told since stays.
-                self.readiness().clear(direction, seen);
-            }
-        }
-        Ok(())
     }
 
     /// Another handle to the same registration, for an operation that needs the source to be there
@@ -321,12 +328,13 @@ impl<'a, S: Source> Waiting<'a, S> {
         self.registration.poll_event(context, self.direction, waiter).map_ok(|_| ())
     }
 
-    /// Waits until the system has told that an operation may succeed: nothing is presumed.
+    /// Waits until the system has told that an operation may succeed: nothing is presumed, unless
+    /// somebody else waits for the source already.
     ///
     /// # Errors
     /// If the runtime has shut down.
     pub(crate) fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.registration.watch_from_now(self.direction)?;
+        self.registration.watch_from_now()?;
         self.poll_ready(context)
     }
 
