@@ -67,13 +67,20 @@ const EVENTS: usize = 1024;
 
 /// See the [module](self).
 pub(crate) struct Driver {
-    gate: Gate<Poller>,
+    gate: Gate<Inside>,
     registrar: Registrar,
     waker: PollWaker,
     sources: Slab<Readiness>,
     /// Room for events that no turn uses now. A turn deals with its events after it has left the
     /// poller, so there may be as many in use as threads.
     buffers: Mutex<Vec<Events>>,
+}
+
+/// What the thread uses that is in the gate.
+struct Inside {
+    poller: Poller,
+    /// What a turn without events leaves to the next, which so takes no other lock.
+    spare: Option<Events>,
 }
 
 impl Driver {
@@ -86,7 +93,7 @@ impl Driver {
         let registrar = poller.registrar()?;
         let waker = poller.waker()?;
         Ok(Driver {
-            gate: Gate::new(poller),
+            gate: Gate::new(Inside { poller, spare: None }),
             registrar,
             waker,
             sources: Slab::new(),
@@ -115,9 +122,9 @@ impl Driver {
         is_woken: impl FnOnce() -> bool,
     ) -> bool {
         let wait = timeout != Some(Duration::ZERO);
-        let polled = self.gate.enter(wait, is_woken, |poller, may_wait| {
+        let polled = self.gate.enter(wait, is_woken, |inside, may_wait| {
             let timeout = if may_wait { timeout } else { Some(Duration::ZERO) };
-            self.take(poller, timeout).map(Some)
+            self.take(inside, timeout)
         });
         self.finish(polled)
     }
@@ -133,10 +140,10 @@ impl Driver {
         timeout: Option<Duration>,
         is_woken: impl FnOnce() -> bool,
     ) -> bool {
-        let polled = self.gate.enter(true, is_woken, |poller, may_wait| {
+        let polled = self.gate.enter(true, is_woken, |inside, may_wait| {
             let timeout = if may_wait { timeout } else { Some(Duration::ZERO) };
-            match ring.wait(timeout, Some(&*poller)) {
-                true => self.take(poller, Some(Duration::ZERO)).map(Some),
+            match ring.wait(timeout, Some(&inside.poller)) {
+                true => self.take(inside, Some(Duration::ZERO)),
                 false => Ok(None),
             }
         });
@@ -147,11 +154,17 @@ impl Driver {
         turned
     }
 
-    /// Takes events from the system, for which it waits for at most `timeout`.
-    fn take(&self, poller: &mut Poller, timeout: Option<Duration>) -> io::Result<Events> {
-        let spare = self.buffers.lock().pop();
+    /// Takes events from the system, for which it waits for at most `timeout`; `None` if there
+    /// were none.
+    fn take(&self, inside: &mut Inside, timeout: Option<Duration>) -> io::Result<Option<Events>> {
+        let spare = inside.spare.take().or_else(|| self.buffers.lock().pop());
         let mut events = spare.unwrap_or_else(|| Events::with_capacity(EVENTS));
-        poller.wait(&mut events, timeout).map(|()| events)
+        inside.poller.wait(&mut events, timeout)?;
+        if events.iter().next().is_some() {
+            return Ok(Some(events));
+        }
+        inside.spare = Some(events);
+        Ok(None)
     }
 
     /// Deals with the events of a thread that was inside; false if it was not.
@@ -361,7 +374,7 @@ mod tests {
         // one has its place.
         let mut late = Events::with_capacity(4);
         while late.iter().next().is_none() {
-            let wait = |poller: &mut Poller, _| poller.wait(&mut late, None);
+            let wait = |inside: &mut Inside, _| inside.poller.wait(&mut late, None);
             driver.gate.enter(false, || false, wait).unwrap().unwrap();
         }
         drop(registration);
