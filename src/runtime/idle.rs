@@ -109,9 +109,12 @@ impl Idle {
     }
 
     /// The worker sleeps with a time-out from now, as the one that looks after the others; false
-    /// if another does, or if nobody is awake who could be stuck.
+    /// if another does, or if nobody is awake who could be stuck. The caller sleeps: the only
+    /// worker need not look for others.
     pub(crate) fn become_sentinel(&self) -> bool {
-        self.asleep() < self.workers && !self.sentinel.swap(true, Ordering::AcqRel)
+        self.workers > 1
+            && self.asleep() < self.workers
+            && !self.sentinel.swap(true, Ordering::AcqRel)
     }
 
     /// Whether some worker sleeps with a time-out.

@@ -92,6 +92,8 @@ pub(crate) enum Arming {
 /// What the lock guards.
 struct Shard {
     wheel: Wheel,
+    /// What is published.
+    next: u64,
     closed: bool,
     batch: Batch,
 }
@@ -142,7 +144,7 @@ impl Timers {
     pub(crate) fn new(start: Instant, batch: Batch) -> Timers {
         Timers {
             start,
-            shard: Mutex::new(Shard { wheel: Wheel::new(0), closed: false, batch }),
+            shard: Mutex::new(Shard { wheel: Wheel::new(0), next: NEVER, closed: false, batch }),
             next: AtomicU64::new(NEVER),
         }
     }
@@ -172,7 +174,7 @@ impl Timers {
         // SAFETY: the entry is in no wheel (T2), stays where it is and valid until it is taken out
         // (T4), and whoever touches it meanwhile holds the lock (T2).
         unsafe { shard.wheel.insert(entry, self.tick_of(deadline)) };
-        let earlier = self.publish(&shard.wheel);
+        let earlier = self.publish(&mut shard);
         probe::timer_armed(self.address(), entry.as_ptr().addr(), self.since_start(deadline));
         if mutation!("timer-tells-nobody", earlier, false) { Arming::Earlier } else { Arming::Done }
     }
@@ -233,7 +235,7 @@ impl Timers {
                     shard.wheel.remove(entry);
                     shard.wheel.insert(entry, self.tick_of(deadline));
                 }
-                let earlier = self.publish(&shard.wheel);
+                let earlier = self.publish(&mut shard);
                 probe::timer_armed(self.address(), address, self.since_start(deadline));
                 return earlier;
             }
@@ -242,28 +244,30 @@ impl Timers {
         false
     }
 
-    /// Takes a cell out if it is armed. It is idle afterwards, and may be freed.
+    /// Takes a cell out if it is armed: then it is idle afterwards. Whatever it was, it may be
+    /// freed.
     ///
     /// # Safety
     /// T1 and T4 hold for the cell.
     pub(crate) unsafe fn disarm(&self, cell: Pin<&TimerCell>) {
-        if cell.state() == State::Armed {
-            let mut waker = None;
-            let mut shard = self.shard.lock();
-            // It may have fired before the lock was had.
-            if cell.state() == State::Armed {
-                let entry = cell.pointer();
-                probe::timer_disarmed(entry.as_ptr().addr());
-                // SAFETY: the entry is linked in this wheel (T1, T2), and the lock is held.
-                waker = unsafe {
-                    shard.wheel.remove(entry);
-                    TimerCell::replace_waker(entry.cast(), None)
-                };
-                self.publish(&shard.wheel);
-            }
-            drop(shard);
-            drop(waker);
+        if cell.state() != State::Armed {
+            return;
         }
+        let mut waker = None;
+        let mut shard = self.shard.lock();
+        // It may have fired before the lock was had.
+        if cell.state() == State::Armed {
+            let entry = cell.pointer();
+            probe::timer_disarmed(entry.as_ptr().addr());
+            // SAFETY: the entry is linked in this wheel (T1, T2), and the lock is held.
+            waker = unsafe {
+                shard.wheel.remove(entry);
+                TimerCell::replace_waker(entry.cast(), None)
+            };
+            self.publish(&mut shard);
+        }
+        drop(shard);
+        drop(waker);
         cell.reset();
     }
 
@@ -273,33 +277,42 @@ impl Timers {
     pub(crate) fn fire(&self, now: Instant) -> Option<Instant> {
         let now = ticks_within(now.saturating_duration_since(self.start));
         let look = probe::timers_look_begins(self.address(), nanoseconds_of(now));
-        // Relaxed: as in `next_deadline`.
-        while self.next.load(Ordering::Relaxed) <= now {
+        // Relaxed, here and below: as in `next_deadline`.
+        let mut next = self.next.load(Ordering::Relaxed);
+        while next <= now {
             let mut shard = self.shard.lock();
             let wakers = shard.pop(now, State::Fired);
             mutation!(
                 "timer-published-unlocked",
                 {
-                    self.publish(&shard.wheel);
+                    self.publish(&mut shard);
                     drop(shard);
                 },
                 {
-                    let next = next_tick(&shard.wheel);
+                    shard.next = next_tick(&shard.wheel);
+                    let next = shard.next;
                     drop(shard);
                     self.next.store(next, Ordering::Relaxed);
                 }
             );
             wake_all(wakers);
+            // Not what was published above: a waker may have armed a timer, and nobody tells the
+            // thread that it ran on.
+            next = self.next.load(Ordering::Relaxed);
         }
         probe::timers_look_ended(self.address(), nanoseconds_of(now), look);
-        self.next_deadline()
+        self.instant_of(next)
     }
 
     /// When to look again: at the earliest deadline, or before it. One load.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         // Relaxed: whoever must not miss an earlier deadline is told after it was published, and
         // being told orders the look.
-        let next = self.next.load(Ordering::Relaxed);
+        self.instant_of(self.next.load(Ordering::Relaxed))
+    }
+
+    /// When a published tick comes.
+    fn instant_of(&self, next: u64) -> Option<Instant> {
         // A tick that the clock cannot express never comes: as good as no deadline.
         if next == NEVER { None } else { self.start.checked_add(Duration::from_millis(next)) }
     }
@@ -311,7 +324,7 @@ impl Timers {
             let mut shard = self.shard.lock();
             shard.closed = true;
             let wakers = shard.pop(LAST, State::Idle);
-            self.publish(&shard.wheel);
+            self.publish(&mut shard);
             let is_empty = shard.wheel.is_empty();
             drop(shard);
             wake_all(wakers);
@@ -321,13 +334,14 @@ impl Timers {
         }
     }
 
-    /// Publishes what the wheel asks for; true if that is earlier than before. The caller holds
-    /// the lock (T5).
-    fn publish(&self, wheel: &Wheel) -> bool {
-        let next = next_tick(wheel);
-        // Relaxed: the lock orders all changes, and `next_deadline` says why it does for a look.
-        let before = self.next.load(Ordering::Relaxed);
+    /// Publishes what the wheel asks for; true if that is earlier than before. The shard comes
+    /// from the lock (T5).
+    fn publish(&self, shard: &mut Shard) -> bool {
+        let next = next_tick(&shard.wheel);
+        let before = std::mem::replace(&mut shard.next, next);
         if next != before {
+            // Relaxed: the lock orders all changes, and `next_deadline` says why it does for a
+            // look.
             self.next.store(next, Ordering::Relaxed);
         }
         next < before
