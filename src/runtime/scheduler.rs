@@ -112,14 +112,20 @@ impl Scheduler {
         &self.driver
     }
 
-    /// The worker sleeps; true if it was woken by name.
-    pub(crate) fn sleep(&self, worker: usize, deadline: Option<Instant>) -> bool {
+    /// The worker sleeps; true if it was woken by name. `timeout` is what is left until the
+    /// deadline.
+    pub(crate) fn sleep(
+        &self,
+        worker: usize,
+        deadline: Option<Instant>,
+        timeout: Option<Duration>,
+    ) -> bool {
         let Shared { sleeper, completions, .. } = &self.workers[worker];
         if !completions.is_busy() {
-            return sleeper.sleep(&*self.driver, None::<&Completions>, deadline);
+            return sleeper.sleep(&*self.driver, None::<&Completions>, deadline, timeout);
         }
         let driver = ThroughRing { driver: &self.driver, ring: completions };
-        sleeper.sleep(&driver, Some(&**completions), deadline)
+        sleeper.sleep(&driver, Some(&**completions), deadline, timeout)
     }
 
     /// Wakes a worker.
@@ -341,8 +347,12 @@ impl Scheduler {
     /// worker's ring.
     pub(crate) fn take_injected(&self, worker: usize) -> Option<Notified> {
         probe::worker_looked_at_shared();
+        let waiting = self.injection.len();
+        if waiting == 0 {
+            return None;
+        }
         let ring = &self.workers[worker].ring;
-        let fair = self.injection.len() / self.config.workers + 1;
+        let fair = waiting / self.config.workers + 1;
         // Half of the ring stays free for what the tasks wake.
         let room = ring.room().saturating_sub(ring.capacity() / 2);
         let queued = self.injection.pop_some(fair.min(room + 1), |queued| {
@@ -389,10 +399,11 @@ impl Scheduler {
         !shared.lifo.is_empty() || !shared.ring.is_empty()
     }
 
-    /// A worker has ended a poll: if its ring holds tasks, another worker may take some.
+    /// A worker has ended a poll: if its ring holds tasks, another worker may take some. The only
+    /// worker has nobody to wake, as it is awake itself.
     #[inline]
     pub(crate) fn announce(&self, worker: usize) {
-        if !self.workers[worker].ring.is_empty() {
+        if self.config.workers > 1 && !self.workers[worker].ring.is_empty() {
             self.wake_one();
         }
     }
@@ -404,13 +415,15 @@ impl Scheduler {
         }
     }
 
-    /// Fires the timers of a worker that are due.
+    /// Fires the timers of a worker that are due. The time of the look; `None` if no timer waits,
+    /// for which no clock is read.
     #[inline]
-    pub(crate) fn fire_timers(&self, worker: usize) {
+    pub(crate) fn fire_timers(&self, worker: usize) -> Option<Instant> {
         let timers = &self.workers[worker].timers;
-        if timers.next_deadline().is_some() {
-            timers.fire(clock::now());
-        }
+        timers.next_deadline()?;
+        let now = clock::now();
+        timers.fire(now);
+        Some(now)
     }
 
     fn wake_all(&self) {

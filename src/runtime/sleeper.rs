@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use crate::platform::clock::{self, Instant};
+use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicU32, Ordering, fence};
 use crate::platform::sync::const_fn;
@@ -51,18 +51,21 @@ impl Sleeper {
 
     /// Sleeps until it is woken, the deadline comes, or the driver, or `ring`, had something to do.
     /// True if it was woken by name. With a `ring`, the worker does not sleep on its parker.
+    /// `timeout` is what is left until the deadline, for the driver and the ring: the caller has
+    /// read the clock.
     pub(crate) fn sleep(
         &self,
         driver: &impl Waiting,
         ring: Option<&impl Waiting>,
         deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> bool {
-        if self.wait(IN_DRIVER, driver, deadline) {
+        if self.wait(IN_DRIVER, driver, timeout) {
             return self.parker.take_token();
         }
         match ring {
             Some(ring) => {
-                self.wait(IN_RING, ring, deadline);
+                self.wait(IN_RING, ring, timeout);
                 self.parker.take_token()
             }
             None => self.parker.park(deadline),
@@ -70,10 +73,9 @@ impl Sleeper {
     }
 
     /// Waits at `place`; false if another thread does.
-    fn wait(&self, place: u32, waiting: &impl Waiting, deadline: Option<Instant>) -> bool {
+    fn wait(&self, place: u32, waiting: &impl Waiting, timeout: Option<Duration>) -> bool {
         self.place.store(place, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(clock::now()));
         let waited = waiting.wait_unless(timeout, || self.parker.has_token());
         self.place.store(ELSEWHERE, Ordering::Relaxed);
         waited
@@ -143,7 +145,7 @@ mod models {
         let shared = Arc::new((Sleeper::new(), Inside::new()));
         let other = Arc::clone(&shared);
         let waker = loom::thread::spawn(move || other.0.wake(&other.1, &Occupied));
-        while !shared.0.sleep(&shared.1, None::<&Occupied>, None) {}
+        while !shared.0.sleep(&shared.1, None::<&Occupied>, None, None) {}
         waker.join().unwrap();
     }
 
@@ -163,7 +165,7 @@ mod models {
         let shared = Arc::new((Sleeper::new(), Inside::new()));
         let other = Arc::clone(&shared);
         let waker = loom::thread::spawn(move || other.0.wake(&Occupied, &other.1));
-        while !shared.0.sleep(&Occupied, Some(&shared.1), None) {}
+        while !shared.0.sleep(&Occupied, Some(&shared.1), None, None) {}
         waker.join().unwrap();
     }
 

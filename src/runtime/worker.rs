@@ -26,6 +26,7 @@ use super::scheduler::Scheduler;
 use super::seat::Asked;
 use super::task::Notified;
 use crate::coop;
+use crate::platform::clock::Instant;
 use crate::platform::mutation::mutation;
 use crate::platform::sync::atomic::{AtomicBool, Ordering};
 use crate::platform::{clock, entropy, probe};
@@ -130,8 +131,11 @@ pub(crate) fn run_future<F: Future>(
         if !guest.seated.get() && scheduler.seat().try_sit(&guest.parker) {
             guest.seated.set(true);
         }
+        // Relaxed: a look first, as the swap costs more and there is one for each task's poll.
+        // Whoever wakes the future leaves a token after it, so that a look that came too early is
+        // not the last.
         // AcqRel: pairs with the waker's release; what it did is seen by the poll.
-        if root.woken.swap(false, Ordering::AcqRel) {
+        if root.woken.load(Ordering::Relaxed) && root.woken.swap(false, Ordering::AcqRel) {
             // Whoever woke this worker for a task must not wait for the future's poll.
             worker.stop_searching();
             let entered = context::enter(scheduler, guest.seated.get().then_some(0));
@@ -320,7 +324,7 @@ impl<'a> Worker<'a> {
     /// says so.
     fn sleep(&mut self, awake: impl Fn() -> bool) {
         self.pace.slept();
-        self.scheduler.fire_timers(self.number);
+        let looked = self.scheduler.fire_timers(self.number);
         let has_local = self.scheduler.has_local(self.number);
         if mutation!("worker-forgets-its-timers", has_local, false) {
             // What a timer woke is this worker's to run, all but one by others too.
@@ -332,15 +336,21 @@ impl<'a> Worker<'a> {
         if !self.scheduler.has_work(self.number) && !awake() {
             let sentinel = idle.become_sentinel();
             let mut deadline = self.scheduler.worker(self.number).timers.next_deadline();
-            if sentinel {
-                let rescue = clock::now() + self.sentinel;
+            // The time of the look at the timers will do: nothing has run since but wakers of what
+            // has completed. Should the first timer have come after the look, the clock is read.
+            let now = looked.or_else(|| (sentinel || deadline.is_some()).then(clock::now));
+            if sentinel && let Some(now) = now {
+                let rescue = now + self.sentinel;
                 deadline = Some(deadline.map_or(rescue, |deadline| deadline.min(rescue)));
             }
+            let left =
+                |(deadline, now): (Instant, Instant)| deadline.saturating_duration_since(now);
+            let timeout = deadline.zip(now).map(left);
             let timers = self.scheduler.timers(self.number);
             let (number, wheel) = (self.scheduler.number(), timers.address());
             probe::worker_parked(number, wheel, timers.start(), deadline);
             self.scheduler.worker(self.number).parks.add_by_owner(1);
-            let told = self.scheduler.sleep(self.number, deadline);
+            let told = self.scheduler.sleep(self.number, deadline, timeout);
             probe::worker_unparked(number, wheel);
             if sentinel {
                 idle.stop_being_sentinel();
@@ -362,6 +372,12 @@ impl<'a> Worker<'a> {
                 // Woken by a timer, a socket or a root future, and nobody looks after the workers
                 // now that one is awake: whoever wakes finds nothing and becomes the sentinel.
                 self.scheduler.wake_one();
+            }
+            if mutation!("worker-forgets-its-timers", !told, false) {
+                // Its time has come, or sockets had something to tell: tasks are looked for when
+                // all of that has woken them.
+                self.scheduler.fire_timers(self.number);
+                self.scheduler.announce(self.number);
             }
             return;
         }
