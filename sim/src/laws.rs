@@ -109,7 +109,7 @@ impl Laws {
 
     /// Laws 2 and 6, at a moment when no thread can run: what is wrong. `now` is in nanoseconds
     /// since the run began.
-    pub(crate) fn at_rest(&self, now: u64) -> Option<String> {
+    pub(crate) fn at_rest(&mut self, now: u64) -> Option<String> {
         self.lost_wake_up().or_else(|| self.timeliness.at_rest(now))
     }
 

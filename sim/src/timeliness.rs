@@ -1,31 +1,65 @@
 //! Timers, and when they must have fired: law 6 of the [laws](crate::laws).
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
+
+use foldhash::fast::FixedState;
 
 /// Timers are counted in ticks of as many nanoseconds; a deadline between two of them is that of
 /// the later one.
 const TICK: u64 = 1_000_000;
+/// So many entries of timers that wait no more are not worth a look at all entries.
+const FEW: usize = 64;
 
 /// The timers of one run. Wheels and timers go by their addresses: keys for look-up alone. A
 /// timer's stays the same while it is armed.
 #[derive(Default)]
 pub(crate) struct Timeliness {
-    armed: BTreeMap<usize, Armed>,
-    /// When each armed timer was armed, by its wheel, by when a look must find it, and by itself.
-    due: BTreeMap<(usize, u64, usize), u64>,
-    /// Up to when somebody has looked at each wheel.
-    looked: BTreeMap<usize, u64>,
-    /// The workers that sleep, by their wheels.
-    asleep: BTreeMap<usize, Sleep>,
+    armed: ArmedTimers,
+    wheels: HashMap<usize, Wheel, FixedState>,
     /// Orders what is told.
     events: u64,
 }
 
+type ArmedTimers = HashMap<usize, Armed, FixedState>;
+
 struct Armed {
     wheel: usize,
     deadline: u64,
+    /// When a look must find it.
     due: u64,
+    /// When it was armed, in the order of what is told.
+    number: u64,
+}
+
+#[derive(Default)]
+struct Wheel {
+    /// When its timers are due, with the timer and the number of its arming; also some that wait
+    /// no more, which are taken out as they come first.
+    due: BinaryHeap<Reverse<(u64, usize, u64)>>,
+    /// Up to when somebody has looked at it.
+    looked: Option<u64>,
+    /// How its worker sleeps, if it does.
+    asleep: Option<Sleep>,
+}
+
+impl Wheel {
+    /// When the first of its timers is due.
+    fn first_due(&mut self, armed: &ArmedTimers) -> Option<u64> {
+        while let Some(&Reverse(entry)) = self.due.peek() {
+            if is_armed(entry, armed) {
+                return Some(entry.0);
+            }
+            self.due.pop();
+        }
+        None
+    }
+}
+
+/// Whether an entry of a wheel is that of a timer that waits.
+fn is_armed((_, timer, number): (u64, usize, u64), armed: &ArmedTimers) -> bool {
+    armed.get(&timer).is_some_and(|timer| timer.number == number)
 }
 
 /// How a worker sleeps, in nanoseconds since the run began.
@@ -39,20 +73,23 @@ pub(crate) struct Sleep {
 impl Timeliness {
     /// A timer is armed. Times are nanoseconds on the clock of its wheel.
     pub(crate) fn armed(&mut self, wheel: usize, timer: usize, deadline: u64) {
-        self.ended(timer);
         self.events += 1;
+        let number = self.events;
+        let record = self.wheels.entry(wheel).or_default();
         // One that is late when it is armed fires at the next tick.
-        let next = self.looked.get(&wheel).map_or(0, |looked| looked.saturating_add(TICK));
+        let next = record.looked.map_or(0, |looked| looked.saturating_add(TICK));
         let due = deadline.max(next);
-        self.due.insert((wheel, due, timer), self.events);
-        self.armed.insert(timer, Armed { wheel, deadline, due });
+        self.armed.insert(timer, Armed { wheel, deadline, due, number });
+        let armed = &self.armed;
+        if record.due.len() > 2 * armed.len() + FEW {
+            record.due.retain(|&Reverse(entry)| is_armed(entry, armed));
+        }
+        record.due.push(Reverse((due, timer, number)));
     }
 
     /// It waits no more.
     pub(crate) fn ended(&mut self, timer: usize) -> Option<u64> {
-        let Armed { wheel, deadline, due } = self.armed.remove(&timer)?;
-        self.due.remove(&(wheel, due, timer));
-        Some(deadline)
+        self.armed.remove(&timer).map(|timer| timer.deadline)
     }
 
     /// It fires, at a look that takes this for the time: what is wrong.
@@ -65,42 +102,51 @@ impl Timeliness {
     /// Somebody begins to fire what is due; the number of the look.
     pub(crate) fn look_begins(&mut self, wheel: usize, now: u64) -> u64 {
         self.events += 1;
-        let looked = self.looked.entry(wheel).or_default();
-        *looked = now.max(*looked);
+        let looked = &mut self.wheels.entry(wheel).or_default().looked;
+        // Nothing is less than a time.
+        *looked = (*looked).max(Some(now));
         self.events
     }
 
     /// That look has ended: what is wrong.
-    pub(crate) fn look_ended(&self, wheel: usize, now: u64, look: u64) -> Option<String> {
-        let mut due = self.due.range((wheel, 0, 0)..=(wheel, now, usize::MAX));
-        let ((_, deadline, _), _) = due.find(|(_, armed)| **armed < look)?;
+    pub(crate) fn look_ended(&mut self, wheel: usize, now: u64, look: u64) -> Option<String> {
+        let first = self.wheels.get_mut(&wheel)?.first_due(&self.armed)?;
+        if first > now {
+            return None;
+        }
+        // What was armed meanwhile is for the next look.
+        let is_left =
+            |timer: &&Armed| timer.wheel == wheel && timer.due <= now && timer.number < look;
+        let due = self.armed.values().filter(is_left).map(|timer| timer.due).min()?;
         Some(format!(
             "a timer fires late: it was due {} ns before a look that leaves it",
-            now - deadline
+            now - due
         ))
     }
 
     /// The worker whose timers are in this wheel goes to sleep.
     pub(crate) fn worker_parked(&mut self, wheel: usize, sleep: Sleep) {
-        self.asleep.insert(wheel, sleep);
+        self.wheels.entry(wheel).or_default().asleep = Some(sleep);
     }
 
     /// It is awake again.
     pub(crate) fn worker_unparked(&mut self, wheel: usize) {
-        self.asleep.remove(&wheel);
+        if let Some(wheel) = self.wheels.get_mut(&wheel) {
+            wheel.asleep = None;
+        }
     }
 
     /// No thread can run, so many nanoseconds after the run began: what is wrong.
-    pub(crate) fn at_rest(&self, now: u64) -> Option<String> {
-        let overslept = |(&wheel, &Sleep { start, until }): (&usize, &Sleep)| {
-            let mut waiting = self.due.range((wheel, 0, 0)..=(wheel, u64::MAX, usize::MAX));
-            let (&(_, due, _), _) = waiting.next()?;
-            let due = start.saturating_add(due);
+    pub(crate) fn at_rest(&mut self, now: u64) -> Option<String> {
+        let armed = &self.armed;
+        let overslept = |wheel: &mut Wheel| {
+            let &Sleep { start, until } = wheel.asleep.as_ref()?;
+            let due = start.saturating_add(wheel.first_due(armed)?);
             // A worker whose time has come runs next, and may find more than one timer due.
             (until.saturating_sub(due) > TICK && until > now).then_some((due, until))
         };
         // Not the first by address: that would differ from one process to the next.
-        let (due, until) = self.asleep.iter().filter_map(overslept).min()?;
+        let (due, until) = self.wheels.values_mut().filter_map(overslept).min()?;
         let sleeps = match until {
             u64::MAX => "for ever".to_owned(),
             until => format!("until {:?}", Duration::from_nanos(until)),
@@ -145,6 +191,21 @@ mod tests {
         assert_eq!(timers.look_ended(1, 2 * TICK, look), None);
         assert!(timers.fired(10, 2 * TICK).is_some(), "early");
         assert_eq!(timers.fired(10, 2 * TICK), None, "it was not armed any more");
+    }
+
+    #[test]
+    fn timers_that_have_ended_are_forgotten() {
+        let mut timers = Timeliness::default();
+        timers.armed(1, 10, TICK);
+        for times in 2..1_000 {
+            timers.armed(1, 11, times * TICK);
+            assert_eq!(timers.ended(11), Some(times * TICK));
+        }
+        assert!(timers.wheels[&1].due.len() <= FEW + 5);
+        let look = timers.look_begins(1, 1_000 * TICK);
+        assert!(timers.look_ended(1, 1_000 * TICK, look).is_some());
+        assert_eq!(timers.ended(10), Some(TICK));
+        assert_eq!(timers.look_ended(1, 1_000 * TICK, look), None);
     }
 
     #[test]
