@@ -84,6 +84,7 @@ pub fn seed() -> Option<u64> {
 
 /// Whether the running simulation has the bug `name` planted, so that a test can see it found:
 /// see [`Builder::plant`](crate::Builder::plant). False on an ordinary thread.
+#[inline]
 pub fn is_planted(name: &str) -> bool {
     kernel::current().is_some_and(|world| world.planted() == Some(name))
 }

@@ -24,6 +24,7 @@ pub(crate) use mutation;
 /// Whether the running simulation has the bug `name` planted.
 #[cfg(all(feature = "sim", not(any(volt_loom, volt_shuttle))))]
 #[doc(hidden)]
+#[inline]
 pub fn is_planted(name: &str) -> bool {
     volt_sim::is_planted(name)
 }

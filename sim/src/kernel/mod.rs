@@ -194,6 +194,7 @@ impl World {
         self.whole_machine
     }
 
+    #[inline]
     pub(crate) fn planted(&self) -> Option<&'static str> {
         self.planted
     }
