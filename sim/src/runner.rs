@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use crate::decide::tape::Recorder;
 use crate::decide::{Dfs, Guide, HandOffs, Length, Prepared, Profile, Strategy, Variation};
-use crate::failure::{self, Details, Failure, Report};
+use crate::failure::{self, Details, Failure, FailureKind, Report};
 use crate::interruption::{Interrupt, Interruption, Points};
 use crate::kernel::run::{self, Outcome, Plan};
 use crate::kernel::watchdog::Watch;
-use crate::kernel::{EventLog, Limits, Position, Recording};
+use crate::kernel::{EventLog, Limits, Position, Recording, Stop};
 use crate::sweep::corpus::{Corpus, Passed};
 use crate::sweep::deal::{Deal, Dealt, Hand, StopsAtPanic};
 use crate::sweep::{SweepReport, Worker, interrupt};
 
 /// The seed of the run that measures how long runs are, and counts what threads do.
 const CALIBRATION_SEED: u64 = 0;
+/// How often two more runs of a seed are compared event by event, when two runs differed: what
+/// comes from outside need not differ each time.
+const PAIRS_COMPARED: u32 = 3;
 
 #[derive(Clone)]
 pub(crate) struct Job {
@@ -51,9 +54,6 @@ impl Job {
 pub(crate) struct Runner {
     job: Job,
     recorder: Option<Recorder>,
-    /// Room for the events of a run that is compared with another: a system that has to find as
-    /// much again for each seed takes longer than the run does to write them.
-    recording: Recording,
     watch: Arc<Watch>,
     /// How long a run is, once measured.
     length: Option<Length>,
@@ -90,7 +90,6 @@ impl Runner {
         Runner {
             job,
             recorder: None,
-            recording: Recording::default(),
             watch,
             length,
             profile: None,
@@ -193,25 +192,64 @@ impl Runner {
             let mut outcome = self.execute(seed, &strategy, EventLog::Off);
             return self.conclude(seed, &mut outcome, None);
         }
-        let log = EventLog::Record(std::mem::take(&mut self.recording));
-        let (result, log) = self.on_new_thread(|runner| {
-            let mut outcome = runner.execute(seed, &strategy, log);
-            (runner.conclude(seed, &mut outcome, None), outcome.log)
-        });
-        let first = match log {
-            EventLog::Record(first) if result.is_ok() => first,
-            _ => return result,
-        };
-        let log = EventLog::Compare { first, reached: Position::default() };
-        // A thread of its own: what the first run left in thread-locals must not count.
-        self.on_new_thread(|runner| {
-            let mut outcome = runner.execute(seed, &strategy, log);
-            let result = runner.conclude(seed, &mut outcome, None);
-            if let EventLog::Compare { first, .. } = outcome.log {
-                runner.recording = first.emptied();
+        self.run_twice(seed, &strategy)
+    }
+
+    /// Two runs of a seed, whose hashes are compared. To write all events down, only to find them
+    /// the same, would take longer than many a run: that is left for seeds whose runs differ.
+    fn run_twice(&mut self, seed: u64, strategy: &Strategy) -> Result<Report, Failure> {
+        // A thread of its own for each run: what one left in thread-locals must not count.
+        let mut outcome =
+            self.on_new_thread(|runner| runner.execute(seed, strategy, EventLog::Off));
+        let first = self.conclude(seed, &mut outcome, None)?;
+        let mut second = self.on_new_thread(|runner| runner.execute(seed, strategy, EventLog::Off));
+        let how = match &second.stop {
+            None if second.hash == first.hash => None,
+            None => Some(format!("their hashes are {:#x} and {:#x}", first.hash, second.hash)),
+            // It says itself what the run depends on.
+            Some(stop) if stop.kind == FailureKind::Nondeterminism => None,
+            Some(stop) => {
+                Some(format!("the first succeeded, the second did not: {}", stop.message))
             }
-            result
-        })
+        };
+        if let Some(how) = how {
+            for _ in 0..PAIRS_COMPARED {
+                self.compare_events(seed, strategy)?;
+            }
+            let kind = FailureKind::Nondeterminism;
+            let message = format!(
+                "two runs of one seed differ: {how}. No event did in {PAIRS_COMPARED} pairs of \
+                 runs that wrote them down: what differs are bytes that the program reads or \
+                 writes, or it differs only now and then"
+            );
+            second.stop = Some(match second.stop.take() {
+                Some(stop) => Stop { kind, message, ..stop },
+                None => {
+                    let (threads, tasks, places) = (Vec::new(), Vec::new(), Vec::new());
+                    Stop { kind, message, threads, tasks, places }
+                }
+            });
+            // The tape that is told, and written again, is that of the second run.
+            self.watch.tape(second.recorder.as_ref().and_then(Recorder::path));
+        }
+        self.conclude(seed, &mut second, None)
+    }
+
+    /// Two runs of a seed, of which the first writes its events down and the second compares its
+    /// own with them. An error names the first event that differs.
+    fn compare_events(&mut self, seed: u64, strategy: &Strategy) -> Result<(), Failure> {
+        let log = EventLog::Record(Recording::default());
+        let mut outcome = self.on_new_thread(|runner| runner.execute(seed, strategy, log));
+        self.recorder = outcome.recorder.take();
+        let EventLog::Record(first) = outcome.log else { return Ok(()) };
+        let log = EventLog::Compare { first, reached: Position::default() };
+        let mut outcome = self.on_new_thread(|runner| runner.execute(seed, strategy, log));
+        let differs = |stop: &Stop| stop.kind == FailureKind::Nondeterminism;
+        if outcome.stop.as_ref().is_some_and(differs) {
+            return self.conclude(seed, &mut outcome, None).map(drop);
+        }
+        self.recorder = outcome.recorder.take();
+        Ok(())
     }
 
     /// A run that counts the points at which a future can be interrupted, and then one for each of

@@ -128,7 +128,8 @@ impl Builder {
         self
     }
 
-    /// Runs each seed twice and compares the runs, event by event.
+    /// Runs each seed twice and compares the runs. Where they differ, it runs more often, and
+    /// compares event by event: the failure names the first event that differs.
     pub fn check_determinism(mut self, check: bool) -> Builder {
         self.check_determinism = check;
         self

@@ -331,6 +331,32 @@ fn an_address_used_as_a_key_is_caught() {
 }
 
 #[test]
+fn bytes_that_differ_are_caught_although_no_event_does() {
+    static RUNS: RealAtomicU64 = RealAtomicU64::new(0);
+    let failure = determinism(|| {
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        volt_sim::observe(&run.to_le_bytes());
+    });
+    let failure = failure.expect_err("the number of the run was written");
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism);
+    assert!(failure.message().contains("their hashes are"), "{failure}");
+}
+
+#[test]
+fn a_second_run_that_fails_is_caught_although_no_other_does() {
+    static RUNS: RealAtomicU64 = RealAtomicU64::new(0);
+    // A strategy that measures a run first would make that the second.
+    let sim = Sim::builder().strategy(Strategy::Random).check_determinism(true).build();
+    let failure = sim.machine(|| {
+        assert_ne!(RUNS.fetch_add(1, Ordering::Relaxed), 1, "the second run");
+        AtomicU32::new(0).store(1, Ordering::Relaxed);
+    });
+    let failure = failure.expect_err("the second run fails");
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism);
+    assert!(failure.message().contains("the second did not"), "{failure}");
+}
+
+#[test]
 fn a_static_used_by_two_seeds_is_refused_by_name() {
     static SHARED: AtomicU32 = AtomicU32::new(0);
     let report = Sim::builder().sweep(0..2).check(|| {

@@ -1,4 +1,5 @@
-//! What one run writes down of itself, to be compared with another run of its seed.
+//! What one run writes down of itself, to be compared with another run of its seed: which event is
+//! the first that differs, once it is known that one does.
 
 use super::event::Event;
 use super::recording::{Position, Recording};
