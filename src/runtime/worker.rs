@@ -131,11 +131,8 @@ pub(crate) fn run_future<F: Future>(
         if !guest.seated.get() && scheduler.seat().try_sit(&guest.parker) {
             guest.seated.set(true);
         }
-        // Relaxed: a look first, as the swap costs more and there is one for each task's poll.
-        // Whoever wakes the future leaves a token after it, so that a look that came too early is
-        // not the last.
         // AcqRel: pairs with the waker's release; what it did is seen by the poll.
-        if root.woken.load(Ordering::Relaxed) && root.woken.swap(false, Ordering::AcqRel) {
+        if root.woken.swap(false, Ordering::AcqRel) {
             // Whoever woke this worker for a task must not wait for the future's poll.
             worker.stop_searching();
             let entered = context::enter(scheduler, guest.seated.get().then_some(0));
@@ -163,8 +160,17 @@ pub(crate) fn run_future<F: Future>(
             continue;
         }
         let entered = context::enter(scheduler, Some(0));
-        if !worker.run_one() {
-            worker.sleep(|| root.woken.load(Ordering::Acquire));
+        // One task at least, also if the future is woken already: one that wakes itself must not
+        // keep the worker from its tasks.
+        loop {
+            if !worker.run_one() {
+                worker.sleep(|| root.woken.load(Ordering::Acquire));
+            }
+            // Relaxed: a token is left after each wake-up, so that a look that comes too early is
+            // not the last.
+            if root.woken.load(Ordering::Relaxed) {
+                break;
+            }
         }
         drop(entered);
     }
