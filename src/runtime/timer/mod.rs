@@ -89,6 +89,10 @@ pub(crate) enum Arming {
     Refused,
 }
 
+/// Wakers that are moved out under the lock, in memory of the caller: it is filled as far as there
+/// are any, and not moved.
+type Wakers = [Option<Waker>; BATCH];
+
 /// What the lock guards.
 struct Shard {
     wheel: Wheel,
@@ -99,11 +103,13 @@ struct Shard {
 }
 
 impl Shard {
-    /// Lets go of the first cells that are due at `now`, up to a batch, and gives their wakers.
-    fn pop(&mut self, now: u64, state: State) -> [Option<Waker>; BATCH] {
-        let mut wakers = [const { None }; BATCH];
+    /// Lets go of the first cells that are due at `now`, up to a batch, and puts their wakers into
+    /// `wakers`, which is empty; how many cells there were.
+    fn pop(&mut self, now: u64, state: State, wakers: &mut Wakers) -> usize {
+        let mut popped = 0;
         for place in &mut wakers[..self.batch.get() as usize] {
             let Some(entry) = self.wheel.pop_expired(now) else { break };
+            popped += 1;
             // Before it is let go: its owner may arm it again right after.
             match state {
                 State::Fired => probe::timer_fired(entry.as_ptr().addr(), nanoseconds_of(now)),
@@ -127,7 +133,7 @@ impl Shard {
                 )
             };
         }
-        wakers
+        popped
     }
 }
 
@@ -280,8 +286,9 @@ impl Timers {
         // Relaxed, here and below: as in `next_deadline`.
         let mut next = self.next.load(Ordering::Relaxed);
         while next <= now {
+            let mut wakers = [const { None }; BATCH];
             let mut shard = self.shard.lock();
-            let wakers = shard.pop(now, State::Fired);
+            let popped = shard.pop(now, State::Fired, &mut wakers);
             mutation!(
                 "timer-published-unlocked",
                 {
@@ -295,7 +302,7 @@ impl Timers {
                     self.next.store(next, Ordering::Relaxed);
                 }
             );
-            wake_all(wakers);
+            wake_all(&mut wakers[..popped]);
             // Not what was published above: a waker may have armed a timer, and nobody tells the
             // thread that it ran on.
             next = self.next.load(Ordering::Relaxed);
@@ -321,13 +328,14 @@ impl Timers {
     /// are woken to find that out. For when the workers have ended.
     pub(crate) fn close(&self) {
         loop {
+            let mut wakers = [const { None }; BATCH];
             let mut shard = self.shard.lock();
             shard.closed = true;
-            let wakers = shard.pop(LAST, State::Idle);
+            let popped = shard.pop(LAST, State::Idle, &mut wakers);
             self.publish(&mut shard);
             let is_empty = shard.wheel.is_empty();
             drop(shard);
-            wake_all(wakers);
+            wake_all(&mut wakers[..popped]);
             if is_empty {
                 return;
             }
@@ -389,8 +397,8 @@ fn next_tick(wheel: &Wheel) -> u64 {
 }
 
 /// Wakes all of `wakers`, whoever made them.
-fn wake_all(wakers: [Option<Waker>; BATCH]) {
-    for waker in wakers.into_iter().flatten() {
+fn wake_all(wakers: &mut [Option<Waker>]) {
+    for waker in wakers.iter_mut().filter_map(Option::take) {
         // The hook has reported the panic; the others must be woken, and the worker goes on.
         let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
     }
