@@ -367,6 +367,11 @@ impl<'a> Worker<'a> {
                 self.sentinel = (self.sentinel * 2).min(SENTINEL_MOST);
                 self.rescue();
             }
+            if mutation!("worker-forgets-its-timers", !told, false) {
+                // Its time has come, or sockets had something to tell: all that it has to do is
+                // known before others are told of it, and before it looks for tasks.
+                self.scheduler.fire_timers(self.number);
+            }
             let stays_awake = !on_watch
                 || mutation!(
                     "sentinel-leaves-its-post",
@@ -378,11 +383,7 @@ impl<'a> Worker<'a> {
                 // Woken by a timer, a socket or a root future, and nobody looks after the workers
                 // now that one is awake: whoever wakes finds nothing and becomes the sentinel.
                 self.scheduler.wake_one();
-            }
-            if mutation!("worker-forgets-its-timers", !told, false) {
-                // Its time has come, or sockets had something to tell: tasks are looked for when
-                // all of that has woken them.
-                self.scheduler.fire_timers(self.number);
+            } else if !told {
                 self.scheduler.announce(self.number);
             }
             return;
