@@ -190,7 +190,7 @@ fn a_poller_entered_without_a_second_look() {
 #[test]
 fn a_socket_waited_for_without_a_second_look() {
     let program = scenarios::tcp::an_accept_loop_serves_clients_at_once::program;
-    let failure = found("readiness-no-second-look", 500, program);
+    let failure = found("readiness-no-second-look", 2_000, program);
     assert_eq!(failure.kind(), FailureKind::Deadlock);
 }
 

@@ -76,6 +76,8 @@ struct Own {
 struct Messages {
     /// Operations whose futures were dropped.
     abandoned: Vec<u64>,
+    /// The runtime has shut down: what may never end is to be cancelled.
+    ends: bool,
     /// Wakes the worker, wherever it is.
     waker: Option<Waker>,
     /// Ends its wait in the ring.
@@ -228,7 +230,12 @@ impl Completions {
 
     /// Has the kernel cancel what nobody waits for. False if there was no room for all of it.
     fn cancel_abandoned(&self, operations: &mut Operations, ring: &mut Ring) -> bool {
-        let mut abandoned = std::mem::take(&mut self.messages.lock().abandoned);
+        let mut messages = self.messages.lock();
+        let mut abandoned = mem::take(&mut messages.abandoned);
+        if mem::take(&mut messages.ends) {
+            abandoned.extend(operations.endless());
+        }
+        drop(messages);
         while let Some(token) = abandoned.pop() {
             let Some(cancel) = operations.cancel(token) else { continue };
             if !ring.cancel(cancel, token) {
@@ -266,6 +273,16 @@ impl Completions {
         let wakers = (messages.waker.take(), messages.ring_waker.take());
         drop(messages);
         drop((ring, wakers));
+    }
+
+    /// The runtime has shut down, and takes no new operations: whoever waits for one that may
+    /// never end finds a refusal. Called on any thread; the owner of the ring may outlive this.
+    pub(crate) fn end(&self) {
+        let mut messages = self.messages.lock();
+        messages.ends = true;
+        let waker = messages.waker.clone();
+        drop(messages);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// A future was dropped whose operation nobody waits for any more.

@@ -270,6 +270,13 @@ impl Readiness {
         self.take_waiters(ready, wakes);
     }
 
+    /// Nothing is presumed any more. What was told of, or announced, stays.
+    pub(super) fn presume_nothing(&self) {
+        let untold = |word: usize| (word / TICK == 0).then_some(word & !(READABLE | WRITABLE));
+        // Relaxed: as in `clear`. If it fails, something is known.
+        let _ = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, untold);
+    }
+
     /// Something that the system does not tell of may let operations in `direction` succeed: its
     /// waiters go into `wakes`. The caller holds no lock.
     pub(super) fn announce(&self, direction: Direction, wakes: &mut WakeBatch) {

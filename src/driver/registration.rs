@@ -65,14 +65,7 @@ impl<S: Source> Registration<S> {
     /// As `watch`, and nothing is presumed to be ready any more, unless somebody else has the
     /// source watched already.
     fn watch_from_now(&self) -> io::Result<()> {
-        // No event can have come yet: all that is cleared is what was presumed.
-        self.watch_after(|| {
-            for direction in [Direction::Read, Direction::Write] {
-                if let Some(Ok(seen)) = self.readiness().look(direction) {
-                    self.readiness().clear(direction, seen);
-                }
-            }
-        })
+        self.watch_after(|| self.readiness().presume_nothing())
     }
 
     /// Has the system watch the source, if nobody has asked it yet, after `prepare`.

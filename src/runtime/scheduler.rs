@@ -415,15 +415,18 @@ impl Scheduler {
         }
     }
 
-    /// Fires the timers of a worker that are due. The time of the look; `None` if no timer waits,
-    /// for which no clock is read.
+    /// Fires the timers of a worker that are due. The time now, if it was looked at and nothing
+    /// was due: wakers, which are anybody's code, may take their time.
     #[inline]
     pub(crate) fn fire_timers(&self, worker: usize) -> Option<Instant> {
         let timers = &self.workers[worker].timers;
-        timers.next_deadline()?;
+        let next = timers.next_deadline()?;
         let now = clock::now();
+        if now < next {
+            return Some(now);
+        }
         timers.fire(now);
-        Some(now)
+        None
     }
 
     fn wake_all(&self) {
@@ -453,6 +456,7 @@ impl Scheduler {
         self.driver.close();
         for worker in &self.workers {
             worker.timers.close();
+            worker.completions.end();
         }
     }
 
@@ -504,7 +508,10 @@ impl Wake for Owner {
     }
 
     fn wake_by_ref(self: &Arc<Owner>) {
-        if let Some(scheduler) = self.scheduler.upgrade() {
+        if let Some(scheduler) = self.scheduler.upgrade()
+            // The worker itself looks at its messages before it sleeps.
+            && context::worker_of(&scheduler) != Some(self.worker)
+        {
             scheduler.wake_worker(self.worker);
         }
     }

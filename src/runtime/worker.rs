@@ -342,8 +342,7 @@ impl<'a> Worker<'a> {
         if !self.scheduler.has_work(self.number) && !awake() {
             let sentinel = idle.become_sentinel();
             let mut deadline = self.scheduler.worker(self.number).timers.next_deadline();
-            // The time of the look at the timers will do: nothing has run since but wakers of what
-            // has completed. Should the first timer have come after the look, the clock is read.
+            // The time of a look at timers of which none was due will do: nothing has run since.
             let now = looked.or_else(|| (sentinel || deadline.is_some()).then(clock::now));
             if sentinel && let Some(now) = now {
                 let rescue = now + self.sentinel;
@@ -377,13 +376,14 @@ impl<'a> Worker<'a> {
                     "sentinel-leaves-its-post",
                     self.scheduler.has_local(self.number),
                     false
-                );
+                )
+                || awake();
             let is_alone = !self.searching && self.scheduler.config().workers > 1;
             if stays_awake && is_alone && !idle.has_sentinel() {
                 // Woken by a timer, a socket or a root future, and nobody looks after the workers
                 // now that one is awake: whoever wakes finds nothing and becomes the sentinel.
                 self.scheduler.wake_one();
-            } else if !told {
+            } else {
                 self.scheduler.announce(self.number);
             }
             return;

@@ -432,3 +432,52 @@ scenario!(an_accepted_connection_is_waited_for_in_every_way, || {
         }
     });
 });
+
+// What a dropped receive has taken lies with the stream, and the system knows nothing of it: who
+// first asks to be told then hears of it.
+scenario!(what_a_dropped_receive_has_taken_is_told_of, || {
+    let Some(runtime) = runtime(2) else { return };
+    runtime.run(|io| async move {
+        for asks_for_writing in [false, true] {
+            let (client, server) = pair(&io).await;
+            let mut reading = Box::pin(server.read_owned(vec![0; 4]));
+            assert!(poll_once(&mut reading).await.is_none());
+            client.write_all(b"x").await.unwrap();
+            sleep(&io, Duration::from_millis(2)).await;
+            drop(reading);
+            if asks_for_writing {
+                server.writable().await.unwrap();
+            }
+            let told = async {
+                loop {
+                    server.readable().await.unwrap();
+                    let mut byte = [0];
+                    match server.try_read(&mut byte) {
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        count => break (count.unwrap(), byte),
+                    }
+                }
+            };
+            let told = timeout(&io, Duration::from_secs(10), told).await;
+            assert_eq!(told.expect("the byte is there, and nobody tells"), (1, *b"x"));
+        }
+    });
+});
+
+scenario!(a_receive_hears_that_its_runtime_has_shut_down, || {
+    let Some(runtime) = runtime(2) else { return };
+    let (client, server) = runtime.run(|io| async move { pair(&io).await });
+    let io = runtime.io();
+    let guest = volt::platform::thread::spawn("guest", None, move || {
+        io.block_on(async move {
+            let (result, bytes) = server.read_owned(vec![7; 4]).await;
+            let error = result.unwrap_err();
+            assert!(error.to_string().contains("shut down"), "{error}");
+            assert_eq!(bytes, [7; 4]);
+        });
+    });
+    volt::platform::thread::sleep(Duration::from_millis(2));
+    drop(runtime);
+    guest.unwrap().join().unwrap();
+    drop(client);
+});

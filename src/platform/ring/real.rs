@@ -88,6 +88,8 @@ pub struct Ring {
     event: OwnedFd,
     /// A poll of `event` is in flight.
     wake_polled: bool,
+    /// A wake-up has come since the last wait.
+    woken: bool,
     /// A poll of the poller is in flight.
     poller_polled: bool,
     /// The poller has something to tell since the last wait that said so.
@@ -108,7 +110,14 @@ impl Ring {
     fn open(entries: u32, shared: bool) -> io::Result<Ring> {
         let ring = build(entries, shared)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Ring { ring, event, wake_polled: false, poller_polled: false, poller_told: false })
+        Ok(Ring {
+            ring,
+            event,
+            wake_polled: false,
+            woken: false,
+            poller_polled: false,
+            poller_told: false,
+        })
     }
 
     /// Takes an operation that completes as `token`; false if there is no room before the next
@@ -233,7 +242,7 @@ impl Ring {
         completions: &mut Vec<Completion>,
     ) -> io::Result<bool> {
         // A poll that could not be submitted would be missed: then there is no waiting.
-        let mut may_wait = timeout != Some(Duration::ZERO);
+        let mut may_wait = timeout != Some(Duration::ZERO) && !self.woken;
         if !self.wake_polled {
             self.wake_polled = self.poll(self.event.as_raw_fd(), true, WAKE);
             may_wait &= self.wake_polled;
@@ -265,6 +274,7 @@ impl Ring {
         } else {
             self.turn(false, completions)?;
         }
+        self.woken = false;
         Ok(poller.is_some() && mem::take(&mut self.poller_told))
     }
 
@@ -280,11 +290,11 @@ impl Ring {
 
     /// Moves what the queue holds to `completions`.
     fn take(&mut self, completions: &mut Vec<Completion>) {
-        let Ring { ring, wake_polled, poller_polled, poller_told, .. } = self;
+        let Ring { ring, wake_polled, woken, poller_polled, poller_told, .. } = self;
         for entry in ring.completion() {
             let more = cqueue::more(entry.flags());
             match entry.user_data() {
-                WAKE => *wake_polled = more,
+                WAKE => (*wake_polled, *woken) = (more, true),
                 POLLER => (*poller_polled, *poller_told) = (false, true),
                 token => {
                     let result = match usize::try_from(entry.result()) {
