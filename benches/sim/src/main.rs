@@ -7,6 +7,7 @@
 
 mod decisions;
 mod determinism;
+mod echo;
 mod executions;
 mod models;
 mod sweeps;
@@ -22,6 +23,7 @@ fn rows(effort: Effort) -> Vec<Row> {
     rows.extend(sweeps::rows(effort));
     rows.extend(determinism::rows(effort));
     rows.extend(virtual_time::rows());
+    rows.push(echo::row());
     rows
 }
 
