@@ -22,8 +22,8 @@ const LONGEST_MILLISECONDS: u64 = 1_000;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// As many workers as the simulated machine runs threads at once.
 const EVERY_CORE: usize = 0;
-pub(crate) const NO_MADSIM: &str = "it defines `getrandom` and `clock_gettime`, as Volt's simulator does, so \
-                         one program cannot hold both";
+pub(crate) const NO_MADSIM: &str =
+    "it defines `getrandom` and `clock_gettime`, as Volt does: one program cannot hold both";
 
 /// All rows of this file.
 pub(crate) fn rows() -> Vec<Row> {
