@@ -81,7 +81,7 @@ struct Messages {
     /// Wakes the worker, wherever it is.
     waker: Option<Waker>,
     /// Ends its wait in the ring.
-    ring_waker: Option<RingWaker>,
+    ring_waker: Option<Arc<RingWaker>>,
 }
 
 impl Completions {
@@ -220,8 +220,9 @@ impl Completions {
     /// # Panics
     /// As [`Completions::turn`].
     pub(crate) fn interrupt(&self) {
-        let messages = self.messages.lock();
-        if let Some(waker) = &messages.ring_waker
+        // The system is called without the lock; a ring that is closed meanwhile hears nothing.
+        let waker = self.messages.lock().ring_waker.clone();
+        if let Some(waker) = waker
             && let Err(error) = waker.wake()
         {
             panic!("the completion queue of the system cannot be woken: {error}");
@@ -307,7 +308,8 @@ impl Own {
                 Ok((ring, ring_waker)) => {
                     let waker = waker();
                     let mut messages = messages.lock();
-                    (messages.waker, messages.ring_waker) = (Some(waker), Some(ring_waker));
+                    (messages.waker, messages.ring_waker) =
+                        (Some(waker), Some(Arc::new(ring_waker)));
                     self.ring = Some(ring);
                 }
                 Err(error) => {

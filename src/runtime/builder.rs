@@ -209,7 +209,7 @@ impl Builder {
                 GlobalQueueInterval::Auto => {
                     knob::one_of(&[None, Some(SMALL_GLOBAL_QUEUE_INTERVAL)])
                 }
-                GlobalQueueInterval::Polls(polls) => Some(polls.max(2)),
+                GlobalQueueInterval::Polls(polls) => Some(polls),
             },
             lifo_slot: self.lifo_slot,
             ring_capacity: Knob::draw(local_queue::SMALL_CAPACITY),

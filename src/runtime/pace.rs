@@ -35,7 +35,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(interval: Option<u32>, driver_interval: Option<u32>) -> Pace {
-        let first = interval.unwrap_or(FIRST_INTERVAL).max(1);
+        // At 1, tasks from outside could come first for ever.
+        let first = interval.unwrap_or(FIRST_INTERVAL).max(2);
         let driver_interval = driver_interval.unwrap_or(DRIVER_INTERVAL).max(1);
         Pace {
             polls: 0,

@@ -228,11 +228,7 @@ impl<'a> Worker<'a> {
     fn new(scheduler: &'a Arc<Scheduler>, number: usize) -> Worker<'a> {
         let config = scheduler.config();
         let pace = Pace::new(config.global_queue_interval, config.event_interval);
-        let shared_polls = pace.longest_interval();
-        // Tasks from outside may come first at every poll: then those of the ring may wait for
-        // ever, as the program has asked for.
-        let ring_polls = if shared_polls > 1 { RING_POLLS } else { u32::MAX };
-        probe::worker_begins(ring_polls, shared_polls);
+        probe::worker_begins(RING_POLLS, pace.longest_interval());
         Worker {
             scheduler,
             number,
